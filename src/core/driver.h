@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a driver gives to the core, and the core's objects as drivers see them.
+ *
+ * A replacement is a set of slots, one per device (later: per PASID). The core
+ * calls prepare for every slot, then commit with all slots of one IOMMU at once,
+ * then finish for every slot; or abort for the prepared ones.
+ */
+#ifndef CORE_DRIVER_H
+#define CORE_DRIVER_H
+
+#include <uiommu/iommu.h>
+
+#include "base/ctx.h"
+#include "base/lock.h"
+
+struct core_slot {
+	struct uiommu_device *dev;
+	uint32_t pasid;				/* UIOMMU_NO_PASID */
+	struct uiommu_domain *from;		/* what the device is on now */
+	struct uiommu_domain *to;
+	/* Driver's, valid from prepare to finish or abort. */
+	void *drv;
+};
+
+enum core_direction {
+	CORE_FORWARD,		/* from -> to */
+	CORE_BACK,		/* to -> from, for slots that were committed forward */
+};
+
+struct iommu_ops {
+	const char *name;
+
+	/*
+	 * A domain of ops->domain_size bytes (see iommu_init_domain()) for paging and
+	 * identity; blocking once, when the IOMMU is made. -EOPNOTSUPP, -EINVAL, -ENOMEM.
+	 */
+	int (*domain_alloc)(struct uiommu_iommu *iommu, const struct uiommu_domain_opts *opts,
+			    struct uiommu_domain **domain);
+	/* Not attached anywhere. Cannot fail. */
+	void (*domain_free)(struct uiommu_domain *domain);
+	int (*map)(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
+		   unsigned int prot);
+	int (*unmap)(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
+	int (*iova_to_phys)(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa);
+
+	/*
+	 * A device appears: allocate dev->drv and whatever later operations must not
+	 * fail for; hardware blocks it. release: hardware blocks it already.
+	 */
+	int (*probe)(struct uiommu_device *dev);
+	void (*release)(struct uiommu_device *dev);
+
+	/*
+	 * prepare - reserve all that commit may need, the way back too; nothing that
+	 * hardware can see changes. Fills the report's gap, strategy, stores,
+	 * config_syncs, tag_flushes, best_gap and reason for this slot.
+	 * -ENOMEM, -ENOSPC (tags), -EINVAL. Towards blocking, or towards a domain
+	 * that is the group's default, it must not fail.
+	 */
+	int (*prepare)(struct core_slot *slot, struct uiommu_report *report);
+	void (*abort)(struct core_slot *slot);
+	/*
+	 * commit - all slots of one IOMMU, configuration and translation caches
+	 * invalidated in one batch. *done: slots [0, *done) are on their new domain
+	 * (CORE_BACK: their old one); on error slot *done failed and is still where
+	 * it was, those after it were not touched. A slot that hardware lets be put
+	 * neither here nor there is -EIO with *done naming it, and the core parks it.
+	 * Adds to report->cpu_ns and drain_ns when report is not NULL.
+	 */
+	int (*commit)(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
+		      enum core_direction direction, unsigned int *done, struct uiommu_report *report);
+	/*
+	 * The slot rests: where says on which of its domains (from after a way back,
+	 * blocking after parking). Drops what was reserved for the others: list
+	 * nodes, tags. Cannot fail.
+	 */
+	void (*finish)(struct core_slot *slot, struct uiommu_domain *where);
+	/*
+	 * park - block a device now, whatever state it is in, slot or not. Needs no
+	 * reservation. Fails only by hardware.
+	 */
+	int (*park)(struct uiommu_device *dev);
+
+	void (*destroy)(struct uiommu_iommu *iommu);
+};
+
+/* First member of a driver's IOMMU. */
+struct uiommu_iommu {
+	const struct iommu_ops *ops;
+	struct uiommu_ctx *ctx;
+	struct lock lock;			/* groups, devices, domains: counts below */
+	unsigned int groups, domains;
+	struct uiommu_device *devices;		/* all, linked by next_in_iommu; under lock */
+	struct uiommu_domain *blocking;
+	struct uiommu_domain *quarantine;	/* freed by callers, kept: linked by quarantine_next */
+};
+
+/* First member of a driver's domain. */
+struct uiommu_domain {
+	struct uiommu_iommu *iommu;
+	enum uiommu_domain_type type;
+	enum uiommu_stage stage;
+	_Atomic unsigned int users;		/* groups on it, defaults, prepared transactions */
+	_Atomic bool quarantined;		/* hardware may still reach its tables: never free */
+	struct uiommu_domain *quarantine_next;
+};
+
+struct uiommu_device {
+	struct uiommu_group *group;
+	struct uiommu_iommu *iommu;
+	struct uiommu_domain *domain;		/* what hardware was last told; group lock */
+	struct uiommu_device *next;		/* in the group, in order of adding */
+	struct uiommu_device *next_in_iommu;
+	void *drv;				/* driver's */
+	uint16_t rid;
+};
+
+/*
+ * iommu_register - for drivers: fills the common part and allocates the blocking
+ * domain. iommu_unregister: frees it and what is quarantined; for ops->destroy's caller.
+ */
+int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const struct iommu_ops *ops);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mistakes that the steered test build can be told to make, to show that the tests
+ * find them. In production mutant() is a constant false and nothing of it remains.
+ * The choice belongs to the running task set.
+ */
+#ifndef UPDATE_MUTANT_H
+#define UPDATE_MUTANT_H
+
+#include <stdbool.h>
+
+enum mutant {
+	MUTANT_NONE,
+	MUTANT_NO_CONFIG_INV,		/* no context- or PASID-cache invalidation */
+	MUTANT_NO_IOTLB_INV,		/* no IOTLB invalidation */
+	MUTANT_SWAP_INV,		/* IOTLB before configuration */
+	MUTANT_TAG_BEFORE_POINTER,	/* two 64-bit stores, domain id first */
+	MUTANT_TAG_REUSE_EARLY,		/* tag free before its flush completed */
+	MUTANT_NO_DRAIN,		/* IOTLB invalidation without drain bits */
+	MUTANT_COUNT,
+};
+
+const char *mutant_name(enum mutant m);
+/* MUTANT_NONE if unknown. */
+enum mutant mutant_by_name(const char *name);
+
+#ifdef UIOMMU_STEERED
+void mutant_select(enum mutant m);	/* for the calling thread's tests */
+bool mutant(enum mutant m);
+#else
+static inline bool mutant(enum mutant m)
+{
+	(void)m;
+	return false;
+}
+#endif
+#endif
