@@ -19,8 +19,19 @@ struct core_slot {
 	uint32_t pasid;				/* UIOMMU_NO_PASID */
 	struct uiommu_domain *from;		/* what the device is on now */
 	struct uiommu_domain *to;
+	/* What the caller demands; during prepare only. NULL: any gap will do. */
+	const struct uiommu_replace_opts *opts;
+	/*
+	 * Set by a failing commit: hardware may be on either domain, in any mixture,
+	 * and the core must park the device. May be set for several slots of a batch
+	 * from *done on; the core clears it before each commit.
+	 */
+	bool lost;
 	/* Driver's, valid from prepare to finish or abort. */
 	void *drv;
+	/* Core's. */
+	unsigned char state;
+	struct uiommu_domain *where;		/* where it rests; NULL: not known */
 };
 
 enum core_direction {
@@ -32,13 +43,19 @@ struct iommu_ops {
 	const char *name;
 
 	/*
-	 * A domain of ops->domain_size bytes (see iommu_init_domain()) for paging and
-	 * identity; blocking once, when the IOMMU is made. -EOPNOTSUPP, -EINVAL, -ENOMEM.
+	 * A domain whose first member is a struct uiommu_domain, for paging and
+	 * identity; blocking once, when the IOMMU is made. The driver sets the stage
+	 * of a paging domain, the core the other common members. @opts has been
+	 * checked against the header. -EOPNOTSUPP, -EINVAL, -ENOMEM.
 	 */
 	int (*domain_alloc)(struct uiommu_iommu *iommu, const struct uiommu_domain_opts *opts,
 			    struct uiommu_domain **domain);
-	/* Not attached anywhere. Cannot fail. */
+	/*
+	 * Not attached anywhere; quarantined ones and blocking only from
+	 * iommu_unregister(). Cannot fail.
+	 */
 	void (*domain_free)(struct uiommu_domain *domain);
+	/* Paging domains only; addresses, sizes and permissions have been checked. */
 	int (*map)(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
 		   unsigned int prot);
 	int (*unmap)(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
@@ -46,26 +63,31 @@ struct iommu_ops {
 
 	/*
 	 * A device appears: allocate dev->drv and whatever later operations must not
-	 * fail for; hardware blocks it. release: hardware blocks it already.
+	 * fail for; hardware blocks it. release: hardware blocks it already, or
+	 * translation is off (a device that could not be parked is kept until then).
 	 */
 	int (*probe)(struct uiommu_device *dev);
 	void (*release)(struct uiommu_device *dev);
 
 	/*
 	 * prepare - reserve all that commit may need, the way back too; nothing that
-	 * hardware can see changes. Fills the report's gap, strategy, stores,
-	 * config_syncs, tag_flushes, best_gap and reason for this slot.
+	 * hardware can see changes. slot->from is what hardware is on. Fills the
+	 * report's gap, strategy, stores, config_syncs, tag_flushes, best_gap and
+	 * reason for this slot (it comes zeroed, reason empty; never NULL).
 	 * -ENOMEM, -ENOSPC (tags), -EINVAL. Towards blocking, or towards a domain
-	 * that is the group's default, it must not fail.
+	 * that is the group's default, it must not fail; if it does where the core
+	 * cannot fail either, the core parks the device.
 	 */
 	int (*prepare)(struct core_slot *slot, struct uiommu_report *report);
 	void (*abort)(struct core_slot *slot);
 	/*
 	 * commit - all slots of one IOMMU, configuration and translation caches
 	 * invalidated in one batch. *done: slots [0, *done) are on their new domain
-	 * (CORE_BACK: their old one); on error slot *done failed and is still where
-	 * it was, those after it were not touched. A slot that hardware lets be put
-	 * neither here nor there is -EIO with *done naming it, and the core parks it.
+	 * (CORE_BACK: their old one); on error *done < n, slot *done failed and is
+	 * still where it was, those after it are as if not touched. Slots that
+	 * hardware lets be put neither here nor there have slot->lost set (slot *done
+	 * also by -EIO), and the core parks them. May be called several times for
+	 * one set of slots: the core goes on behind a failure.
 	 * Adds to report->cpu_ns and drain_ns when report is not NULL.
 	 */
 	int (*commit)(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
@@ -73,15 +95,22 @@ struct iommu_ops {
 	/*
 	 * The slot rests: where says on which of its domains (from after a way back,
 	 * blocking after parking). Drops what was reserved for the others: list
-	 * nodes, tags. Cannot fail.
+	 * nodes, tags. NULL: parking failed, hardware may still reach both domains,
+	 * both keep list nodes and tags until park of the device succeeds. Cannot fail.
 	 */
 	void (*finish)(struct core_slot *slot, struct uiommu_domain *where);
 	/*
-	 * park - block a device now, whatever state it is in, slot or not. Needs no
-	 * reservation. Fails only by hardware.
+	 * park - block a device now, whatever state it is in; with its slot between
+	 * commit and finish, or with none, when it is tried again after a failure.
+	 * After success nothing of the device's is cached; without a slot it also
+	 * drops what finish(NULL) kept. Needs no reservation. Fails only by hardware.
 	 */
 	int (*park)(struct uiommu_device *dev);
 
+	/*
+	 * Turns the hardware off, calls iommu_unregister(), frees what is the
+	 * driver's, *iommu too. Groups and domains of callers are gone. Cannot fail.
+	 */
 	void (*destroy)(struct uiommu_iommu *iommu);
 };
 
@@ -91,7 +120,7 @@ struct uiommu_iommu {
 	struct uiommu_ctx *ctx;
 	struct lock lock;			/* groups, devices, domains: counts below */
 	unsigned int groups, domains;
-	struct uiommu_device *devices;		/* all, linked by next_in_iommu; under lock */
+	struct uiommu_device *devices;		/* all, linked by next_in_iommu; under lock. group NULL: removed, stuck */
 	struct uiommu_domain *blocking;
 	struct uiommu_domain *quarantine;	/* freed by callers, kept: linked by quarantine_next */
 };
@@ -114,12 +143,21 @@ struct uiommu_device {
 	struct uiommu_device *next_in_iommu;
 	void *drv;				/* driver's */
 	uint16_t rid;
+	bool stuck;				/* parking failed: hardware is where it likes; group lock */
+	struct core_slot slot;			/* core's, as it comes to prepare; group lock */
 };
 
 /*
  * iommu_register - for drivers: fills the common part and allocates the blocking
- * domain. iommu_unregister: frees it and what is quarantined; for ops->destroy's caller.
+ * domain by ops->domain_alloc, so the driver must be ready for that. 0 or the
+ * driver's error, then nothing is left to undo.
  */
 int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const struct iommu_ops *ops);
+/*
+ * iommu_unregister - for drivers, from ops->destroy and on their own error paths
+ * after iommu_register(): frees the blocking domain, what is quarantined and the
+ * devices that could not be parked. Hardware must not translate any more.
+ */
+void iommu_unregister(struct uiommu_iommu *iommu);
 
 #endif
