@@ -8,7 +8,13 @@
  * before the node's device could fetch them.
  *
  * Nodes belong to the caller (a driver keeps two per attachment) so that adding
- * cannot fail.
+ * cannot fail. The list uses them from inv_list_add() to inv_list_del().
+ *
+ * 1. The ring from head holds all nodes, ordered by (tag, pasid). Nodes of one
+ *    (tag, pasid) stand together, in no order.
+ * 2. The first of them is their leader: it has key_next and key_prev, the ring of
+ *    leaders from head, and counts them. So a group of many devices that share a
+ *    tag costs as much as one device.
  */
 #ifndef UPDATE_INVLIST_H
 #define UPDATE_INVLIST_H
@@ -18,25 +24,42 @@
 #include "base/lock.h"
 
 struct inv_node {
-	struct inv_node *prev, *next;	/* NULL: on no list */
+	struct inv_node *prev, *next;		/* NULL: on no list */
+	struct inv_node *key_prev, *key_next;	/* leaders only, else NULL */
+	unsigned int n_key;			/* leaders only: nodes of this (tag, pasid) */
+	/* Set by the caller before adding, not changed while on a list: */
 	uint32_t tag;
-	uint32_t pasid;			/* PASID of the tag, or UIOMMU_NO_PASID */
+	uint32_t pasid;				/* PASID of the tag, or UIOMMU_NO_PASID */
 	uint16_t rid;
-	bool device_tlb;		/* the device caches translations itself */
+	bool device_tlb;			/* the device caches translations itself */
 };
 
 struct inv_list {
-	struct lock lock;
-	struct inv_node head;		/* ring, ordered by (tag, pasid, rid) */
+	struct lock lock;			/* all below and all nodes on it */
+	struct inv_node head;			/* of both rings */
 	unsigned int n;
+	unsigned int n_keys;			/* distinct (tag, pasid) */
 };
 
+/* Empty. Nothing to undo. */
 void inv_list_init(struct inv_list *list);
+/*
+ * Adds a node that is on no list (it may be zeroed but for the caller's fields).
+ * Any thread. O(1) for a (tag, pasid) near either end, O(distinct ones) at worst.
+ * When it returns, whoever reads the list sees the node; only then may an entry
+ * with its tag be stored.
+ */
 void inv_list_add(struct inv_list *list, struct inv_node *node);
-/* Returns how many nodes with the same tag and PASID remain. */
+/*
+ * Takes a node of this list out. Returns how many nodes with the same tag and
+ * PASID remain. Any thread; costs as inv_list_add().
+ */
 unsigned int inv_list_del(struct inv_list *list, struct inv_node *node);
 
-/* What to flush: distinct (tag, pasid); visit is called under the list's lock and must not block. */
+/*
+ * What to flush: distinct (tag, pasid), in ascending order; visit is called under
+ * the list's lock and must not block. Any thread.
+ */
 void inv_list_for_each_tag(struct inv_list *list, void (*visit)(void *opaque, uint32_t tag, uint32_t pasid),
 			   void *opaque);
 

@@ -20,12 +20,15 @@ enum mutant {
 	MUTANT_COUNT,
 };
 
+/* Names as on a command line, "no-config-inv" etc.; "?" for anything else. Static. */
 const char *mutant_name(enum mutant m);
 /* MUTANT_NONE if unknown. */
 enum mutant mutant_by_name(const char *name);
 
 #ifdef UIOMMU_STEERED
-void mutant_select(enum mutant m);	/* for the calling thread's tests */
+/* For the calling thread and the tasks of its task set, until the next call. MUTANT_NONE: no mistakes. */
+void mutant_select(enum mutant m);
+/* Whether to make mistake @m here. */
 bool mutant(enum mutant m);
 #else
 static inline bool mutant(enum mutant m)
