@@ -147,7 +147,7 @@ said() { grep -q -e "$1" "$STATE/out"; }
 called() { grep -q -e "$1" "$STATE/log"; }
 installed_something() { grep -v -e --print-uris "$STATE/log" | grep -q -e install -e update; }
 
-demo="gcc libc6-dev ninja-build pkg-config liburcu-dev libjansson-dev"
+demo="gcc libc6-dev ninja-build pkg-config liburcu-dev libjansson-dev libmd-dev"
 check="$demo libcmocka-dev g++ util-linux"
 
 make_fakes
