@@ -87,9 +87,10 @@ struct uiommu_mem_ops {
 /*
  * uiommu_mem_add_pointer - make host memory appear at physical addresses
  * @base, @size: multiples of 4096; must not overlap another region
- * @host: stays the caller's; must stay valid until removed or until the context ends
+ * @host: 16-byte aligned; stays the caller's; must stay valid until removed or until the context ends
  *
- * Context: any thread, also while DMA runs. Returns 0, -EINVAL, -EEXIST (overlap), -ENOMEM.
+ * Context: any thread, also while others do DMA, but not between uiommu_agent_begin()
+ * and uiommu_agent_end(): it waits for running batches. Returns 0, -EINVAL, -EEXIST (overlap), -ENOMEM.
  */
 UIOMMU_API int uiommu_mem_add_pointer(struct uiommu_ctx *ctx, uiommu_pa_t base, uint64_t size, void *host);
 

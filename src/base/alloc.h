@@ -19,6 +19,7 @@ struct alloc {
 	_Atomic long live;	/* allocations not freed yet, pages included */
 };
 
+/* @ops stays the caller's; NULL: calloc and free. All functions may be called by any thread. */
 void alloc_init(struct alloc *a, const struct uiommu_alloc_ops *ops, void *opaque);
 
 /* n * size zeroed bytes or NULL (also on overflow). */
@@ -31,6 +32,21 @@ void alloc_fail_nth(struct alloc *a, long n);
 /* True when this allocation shall fail; for allocators that sit on this one. */
 bool alloc_should_fail(struct alloc *a);
 
-#define alloc_struct(a, type) ((type *)alloc_zeroed((a), 1, sizeof(type)))
+/* For allocators that sit on this one: n blocks more (or, negative, fewer) are live. */
+void alloc_count(struct alloc *a, long n);
+/* Allocations not freed yet, pages included. */
+long alloc_live(const struct alloc *a);
+
+/*
+ * Zeroed memory with an alignment beyond that of malloc(), a power of two of at least
+ * 8, or NULL. One allocation; freed with alloc_free_aligned() only, which ignores NULL.
+ */
+void *alloc_aligned(struct alloc *a, size_t align, size_t size);
+void alloc_free_aligned(struct alloc *a, void *p);
+
+/* One zeroed struct. A type aligned beyond 16 bytes does not compile: alloc_aligned() is for those. */
+#define alloc_struct(a, type) \
+	((type *)alloc_zeroed((a), 1, sizeof(type) + \
+		0 * sizeof(struct { _Static_assert(_Alignof(type) <= 16, "use alloc_aligned()"); char c; })))
 
 #endif

@@ -2,8 +2,16 @@
 /*
  * 16-byte single-copy atomic loads and stores. C11 has no portable ones that do
  * not take a lock in a library, so they are inline: cmpxchg16b (and, where AVX
- * promises it, 16-byte moves) on x86-64, ldxp/stxp on aarch64. Under TSan they
- * are the runtime's, so that it sees them.
+ * promises it, 16-byte moves) on x86-64, ldaxp/stlxp on aarch64. Under TSan both
+ * halves are announced to the runtime as atomic accesses besides. (Its own 128-bit
+ * functions are no help: they work under a mutex that 64-bit accesses to the same
+ * words do not take.)
+ *
+ * Invariants:
+ * 1. No load sees a mixture of two 16-byte stores; 8-byte atomic accesses of the
+ *    halves may be mixed in and none is lost.
+ * 2. On x86-64 with AVX a load works on memory mapped read-only. Elsewhere it needs
+ *    write access, since it is a compare-and-swap of the value with itself.
  */
 #ifndef BASE_ATOMIC128_H
 #define BASE_ATOMIC128_H

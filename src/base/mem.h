@@ -22,8 +22,14 @@ struct mem;
 struct quiesce;
 struct uiommu_mem_ops;
 
+/* 0 or -ENOMEM. q must outlive it. */
 int mem_create(struct alloc *a, struct quiesce *q, struct mem **mem);
+/* Regions that are left need not be removed first. NULL is ignored. Nobody reads any more. */
 void mem_destroy(struct mem *mem);
+/*
+ * As uiommu_mem_add_pointer(), uiommu_mem_add_accessor() and uiommu_mem_remove() in
+ * uiommu/ctx.h. They wait for readers: outside batches and RCU sections only.
+ */
 int mem_add_pointer(struct mem *mem, uiommu_pa_t base, uint64_t size, void *host);
 int mem_add_accessor(struct mem *mem, uiommu_pa_t base, uint64_t size, const struct uiommu_mem_ops *ops,
 		     void *opaque);

@@ -36,16 +36,24 @@ struct pool_map {			/* what pool_va() needs; first member of struct pool */
 	struct pool_page *desc;
 };
 
+/*
+ * A pool of at most max_bytes, a region of mem at base; both multiples of 4096 and not 0.
+ * 0, -EINVAL, -EEXIST (another region is there), -ENOMEM.
+ */
 int pool_create(struct alloc *a, struct mem *mem, uiommu_pa_t base, size_t max_bytes, struct pool **pool);
-/* All pages must have been put back. */
+/* All pages should have been put back; those of a quarantined domain go with the pool. NULL is ignored. */
 void pool_destroy(struct pool *pool);
 
 /* One zeroed page, or 0 (no PA is 0). Any thread. */
 uiommu_pa_t pool_get(struct pool *pool);
-/* 2^lg2 contiguous zeroed pages aligned to their size, or 0. */
+/*
+ * 2^lg2 contiguous zeroed pages aligned to their size, or 0. One allocation. Blocks are
+ * split for smaller orders and not joined again, so large ones are best taken early.
+ */
 uiommu_pa_t pool_get_order(struct pool *pool, unsigned int lg2);
 void pool_put(struct pool *pool, uiommu_pa_t pa);
 void pool_put_order(struct pool *pool, uiommu_pa_t pa, unsigned int lg2);
+/* Puts the pages of a list, each of order 0, and empties it. */
 void pool_put_list(struct pool *pool, struct pool_list *list);
 
 /* Pages not put back yet. */

@@ -18,7 +18,9 @@ struct task_set;
  * task_set_create - tasks that belong together
  * @seed: steered build: decides everything; otherwise unused
  * In the steered build the calling thread becomes the set's first task and all
- * of its choice points are decided by the set until task_set_destroy().
+ * of its choice points are decided by the set until task_set_destroy(), which it
+ * must call itself. One set per thread at a time there: -EBUSY for a second.
+ * 0, -ENOMEM, -EBUSY.
  */
 int task_set_create(struct alloc *a, uint64_t seed, struct task_set **set);
 /* All tasks must have been joined. */
@@ -36,5 +38,32 @@ struct task_spin {
 
 /* One turn of a wait loop: a pause, now and then sched_yield(); steered: another task runs. */
 void task_relax(struct task_spin *spin);
+
+#ifdef UIOMMU_STEERED
+
+#include "base/choice.h"
+
+/*
+ * A script in place of the adversary; NULL gives the adversary back.
+ *
+ * @pick is asked at each choice. With @tasks false it answers a choose(): a number in
+ * [0, n), larger ones are taken modulo n. With @tasks true it names the task that goes
+ * on: 0 is the set's creator, k the k-th task spawned, n the number of them all. If that
+ * task has ended, or in task_relax() (CHOICE_WAIT) is the one that waits, then in
+ * task_relax() the next one in order runs and elsewhere the running one goes on. Every
+ * 8th turn of a wait loop is not asked about: the task that waited longest gets it.
+ * It runs on the stack of the task that chooses and must not choose or wait itself.
+ */
+typedef unsigned int (*task_pick_fn)(void *opaque, enum choice_point point, bool tasks, unsigned int n);
+void task_set_script(struct task_set *set, task_pick_fn pick, void *opaque);
+
+/* Number of the running task, as scripts name them. */
+unsigned int task_set_running(const struct task_set *set);
+/* Choices made so far. */
+uint64_t task_set_choices(const struct task_set *set);
+/* A hash of all choices made so far and their answers: equal runs have equal ones. */
+uint64_t task_set_trace(const struct task_set *set);
+
+#endif
 
 #endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Draining: wait until every batch that may have used what was replaced has ended.
+ * The barrier that orders an agent's announcement against its loads is paid here,
+ * by membarrier(2), and only while agents exist.
+ */
+#include "base/quiesce.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/ctx.h"
+#include "base/rcu.h"
+#include "base/sanitize.h"
+
+static long membarrier(int cmd)
+{
+	return syscall(SYS_membarrier, cmd, 0, 0);
+}
+
+/* TSan does not know membarrier; fibers of one thread need no barrier. */
+static bool membarrier_usable(void)
+{
+	long cmds;
+
+#ifdef UIOMMU_STEERED
+	return false;
+#endif
+	if (BUILD_TSAN)
+		return false;
+	cmds = membarrier(MEMBARRIER_CMD_QUERY);
+	if (cmds < 0 || !(cmds & MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+		return false;
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+}
+
+void quiesce_init(struct quiesce *q)
+{
+	lock_init(&q->lock);
+	atomic_init(&q->agents, NULL);
+	atomic_init(&q->online, 0);
+	q->asymmetric = membarrier_usable();
+}
+
+void quiesce_add(struct quiesce *q, struct uiommu_agent *agent)
+{
+	agent->asymmetric = q->asymmetric;
+	atomic_store_explicit(&agent->batch, 0, memory_order_relaxed);
+	lock_take(&q->lock);
+	atomic_store_explicit(&agent->next, atomic_load_explicit(&q->agents, memory_order_relaxed),
+			      memory_order_relaxed);
+	atomic_store_explicit(&q->agents, agent, memory_order_release);
+	lock_drop(&q->lock);
+	/*
+	 * After the list and before the first batch. A drain that missed the agent did
+	 * its own read-modify-write of this counter earlier, so this one reads from it
+	 * and the agent sees all stores before that drain (invariant 1).
+	 */
+	atomic_fetch_add_explicit(&q->online, 1, memory_order_acq_rel);
+}
+
+void quiesce_del(struct quiesce *q, struct uiommu_agent *agent)
+{
+	struct uiommu_agent *_Atomic *link = &q->agents;
+	struct uiommu_agent *a;
+
+	lock_take(&q->lock);
+	while ((a = atomic_load_explicit(link, memory_order_relaxed)) != agent)
+		link = &a->next;
+	/* A drain that stands on the agent still finds its way on: agent->next stays. */
+	atomic_store_explicit(link, atomic_load_explicit(&agent->next, memory_order_relaxed),
+			      memory_order_release);
+	lock_drop(&q->lock);
+	/* Release: a drain that finds no agent any more comes after all that this one did. */
+	atomic_fetch_sub_explicit(&q->online, 1, memory_order_acq_rel);
+	rcu_wait();
+}
+
+static void wait_for_batch(struct uiommu_agent *agent)
+{
+	struct task_spin spin = { 0 };
+	uint64_t batch;
+
+	if (agent->asymmetric)
+		batch = atomic_load_explicit(&agent->batch, memory_order_acquire);
+	else	/* the counterpart of the exchange in agent_begin() */
+		batch = atomic_fetch_add_explicit(&agent->batch, 0, memory_order_acq_rel);
+	if (!(batch & 1))
+		return;
+	/* A batch that begins meanwhile is a later one and needs no waiting. */
+	while (atomic_load_explicit(&agent->batch, memory_order_acquire) == batch)
+		task_relax(&spin);
+}
+
+void quiesce_drain(struct quiesce *q)
+{
+	struct uiommu_agent *a;
+
+	/* A read-modify-write, not a load: see quiesce_add(). It also orders the caller's stores. */
+	if (!atomic_fetch_add_explicit(&q->online, 0, memory_order_seq_cst))
+		return;
+	/*
+	 * Every running thread passes a full barrier now. An agent that announced its
+	 * batch before it is found below; one that announces later loads after it and
+	 * sees the caller's stores. The registration in quiesce_init() rules failure out.
+	 */
+	if (q->asymmetric)
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	rcu_section_begin();
+	for (a = atomic_load_explicit(&q->agents, memory_order_acquire); a;
+	     a = atomic_load_explicit(&a->next, memory_order_acquire))
+		wait_for_batch(a);
+	rcu_section_end();
+}
+
+int uiommu_agent_create(struct uiommu_ctx *ctx, struct uiommu_agent **agent)
+{
+	struct uiommu_agent *a = alloc_aligned(&ctx->alloc, _Alignof(struct uiommu_agent), sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->ctx = ctx;
+	quiesce_add(&ctx->quiesce, a);
+	*agent = a;
+	return 0;
+}
+
+void uiommu_agent_destroy(struct uiommu_agent *agent)
+{
+	struct uiommu_ctx *ctx;
+
+	if (!agent)
+		return;
+	ctx = agent->ctx;
+	quiesce_del(&ctx->quiesce, agent);
+	alloc_free_aligned(&ctx->alloc, agent);
+}
+
+void uiommu_agent_begin(struct uiommu_agent *agent)
+{
+	agent_begin(agent);
+}
+
+void uiommu_agent_end(struct uiommu_agent *agent)
+{
+	agent_end(agent);
+}
