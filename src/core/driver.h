@@ -93,17 +93,19 @@ struct iommu_ops {
 	int (*commit)(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
 		      enum core_direction direction, unsigned int *done, struct uiommu_report *report);
 	/*
-	 * The slot rests: where says on which of its domains (from after a way back,
-	 * blocking after parking). Drops what was reserved for the others: list
+	 * After commit, for every slot that was given to it, failed or not: the slot
+	 * rests (slots that commit never saw get abort). where says on which of its
+	 * domains (from after a way back, blocking after parking). Drops what was reserved for the others: list
 	 * nodes, tags. NULL: parking failed, hardware may still reach both domains,
 	 * both keep list nodes and tags until park of the device succeeds. Cannot fail.
 	 */
 	void (*finish)(struct core_slot *slot, struct uiommu_domain *where);
 	/*
-	 * park - block a device now, whatever state it is in; with its slot between
-	 * commit and finish, or with none, when it is tried again after a failure.
-	 * After success nothing of the device's is cached; without a slot it also
-	 * drops what finish(NULL) kept. Needs no reservation. Fails only by hardware.
+	 * park - block a device now, whatever state it is in; between commit and
+	 * finish of its slot, or with no slot prepared. After success nothing of the
+	 * device's is cached; what the device held, also what finish(NULL) kept, is
+	 * dropped by park, or by the finish(blocking) that follows when a slot is
+	 * under way. Needs no reservation. Fails only by hardware.
 	 */
 	int (*park)(struct uiommu_device *dev);
 
@@ -120,7 +122,8 @@ struct uiommu_iommu {
 	struct uiommu_ctx *ctx;
 	struct lock lock;			/* groups, devices, domains: counts below */
 	unsigned int groups, domains;
-	struct uiommu_device *devices;		/* all, linked by next_in_iommu; under lock. group NULL: removed, stuck */
+	/* All, also those removed while stuck (their group is NULL); linked by next_in_iommu; lock. */
+	struct uiommu_device *devices;
 	struct uiommu_domain *blocking;
 	struct uiommu_domain *quarantine;	/* freed by callers, kept: linked by quarantine_next */
 };

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: allocation, users, quarantine, and the checks before a driver's page
+ * tables are asked. Mapping takes no lock here: domains are independent of
+ * groups, and an attached one is mapped while its devices do DMA.
+ */
+#include <errno.h>
+
+#include "core/core.h"
+
+void domain_get(struct uiommu_domain *domain)
+{
+	atomic_fetch_add_explicit(&domain->users, 1, memory_order_relaxed);
+}
+
+void domain_put(struct uiommu_domain *domain)
+{
+	/* Pairs with the acquire in uiommu_domain_free(): all that was done with it came before. */
+	atomic_fetch_sub_explicit(&domain->users, 1, memory_order_release);
+}
+
+void domain_quarantine(struct uiommu_domain *domain, struct uiommu_device *dev, int error)
+{
+	struct uiommu_event event = {
+		.kind = UIOMMU_EVENT_QUARANTINED, .rid = dev->rid, .pasid = UIOMMU_NO_PASID, .error = error,
+	};
+
+	if (domain == domain->iommu->blocking)
+		return;
+	/* The caller holds a user, whose put orders this before a free. */
+	atomic_store_explicit(&domain->quarantined, true, memory_order_relaxed);
+	ctx_event(domain->iommu->ctx, &event,
+		  "device " RID_FMT " could not be blocked (error %d) and may still reach a domain of type "
+		  "%s: its tables and tag are kept until the IOMMU is destroyed", RID_ARGS(dev->rid), error,
+		  uiommu_domain_type_name(domain->type));
+}
+
+static int domain_opts_check(const struct uiommu_domain_opts *opts)
+{
+	int err;
+
+	if (!opts)
+		return -EINVAL;
+	err = opts_check(opts, opts->size, sizeof(*opts));
+	if (err)
+		return err;
+	switch (opts->type) {
+	case UIOMMU_DOMAIN_IDENTITY:
+		return opts->stage == UIOMMU_STAGE_ANY && !opts->levels ? 0 : -EINVAL;
+	case UIOMMU_DOMAIN_PAGING:
+		if ((unsigned int)opts->stage > UIOMMU_STAGE_SECOND)
+			return -EINVAL;
+		return !opts->levels || (opts->levels >= 3 && opts->levels <= 5) ? 0 : -EINVAL;
+	case UIOMMU_DOMAIN_BLOCKED:	/* there is one, uiommu_blocking_domain() */
+	default:
+		return -EINVAL;
+	}
+}
+
+int uiommu_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_opts *opts,
+			struct uiommu_domain **domain)
+{
+	struct uiommu_domain *d = NULL;
+	int err;
+
+	if (!iommu || !domain)
+		return -EINVAL;
+	err = domain_opts_check(opts);
+	if (err)
+		return err;
+	err = iommu->ops->domain_alloc(iommu, opts, &d);
+	if (err)
+		return err;
+	d->iommu = iommu;
+	d->type = opts->type;
+	if (d->type != UIOMMU_DOMAIN_PAGING)
+		d->stage = UIOMMU_STAGE_ANY;
+	atomic_init(&d->users, 0);
+	atomic_init(&d->quarantined, false);
+	d->quarantine_next = NULL;
+	lock_take(&iommu->lock);
+	iommu->domains++;
+	lock_drop(&iommu->lock);
+	*domain = d;
+	return 0;
+}
+
+int uiommu_domain_free(struct uiommu_domain *domain)
+{
+	struct uiommu_iommu *iommu;
+	bool keep;
+
+	if (!domain)
+		return -EINVAL;
+	iommu = domain->iommu;
+	if (domain == iommu->blocking || atomic_load_explicit(&domain->users, memory_order_acquire))
+		return -EBUSY;
+	keep = atomic_load_explicit(&domain->quarantined, memory_order_relaxed);
+	lock_take(&iommu->lock);
+	if (keep) {
+		domain->quarantine_next = iommu->quarantine;
+		iommu->quarantine = domain;
+	}
+	lock_drop(&iommu->lock);
+	if (!keep)
+		iommu->ops->domain_free(domain);
+	/* Last: while it is counted, nobody destroys the IOMMU. */
+	lock_take(&iommu->lock);
+	iommu->domains--;
+	lock_drop(&iommu->lock);
+	return 0;
+}
+
+enum uiommu_domain_type uiommu_domain_type(const struct uiommu_domain *domain)
+{
+	return domain->type;
+}
+
+enum uiommu_stage uiommu_domain_stage(const struct uiommu_domain *domain)
+{
+	return domain->stage;
+}
+
+static bool aligned(uint64_t v)
+{
+	return !(v & (UIOMMU_PAGE_SIZE - 1));
+}
+
+int uiommu_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
+	       unsigned int prot)
+{
+	if (!domain || domain->type != UIOMMU_DOMAIN_PAGING)
+		return -EINVAL;
+	if (!size || !aligned(iova) || !aligned(pa) || !aligned(size))
+		return -EINVAL;
+	if (!prot || (prot & ~(unsigned int)(UIOMMU_READ | UIOMMU_WRITE)))
+		return -EINVAL;
+	if (size - 1 > UINT64_MAX - iova || size - 1 > UINT64_MAX - pa)
+		return -ERANGE;
+	return domain->iommu->ops->map(domain, iova, pa, size, prot);
+}
+
+int uiommu_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
+{
+	if (!domain || domain->type != UIOMMU_DOMAIN_PAGING)
+		return -EINVAL;
+	if (!size || !aligned(iova) || !aligned(size) || size - 1 > UINT64_MAX - iova)
+		return -EINVAL;
+	return domain->iommu->ops->unmap(domain, iova, size);
+}
+
+int uiommu_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa)
+{
+	if (!domain || !pa)
+		return -EINVAL;
+	switch (domain->type) {
+	case UIOMMU_DOMAIN_IDENTITY:
+		*pa = iova;
+		return 0;
+	case UIOMMU_DOMAIN_PAGING:
+		return domain->iommu->ops->iova_to_phys(domain, iova, pa);
+	case UIOMMU_DOMAIN_BLOCKED:
+	default:
+		return -ENOENT;
+	}
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine: prepares all slots, commits them, and knows what to do when
+ * hardware fails in the middle.
+ *
+ * 1. Every slot is prepared before the first one is committed.
+ * 2. One commit per IOMMU with all its slots, so that a driver needs one batch of
+ *    invalidations.
+ * 3. May fail: slots committed before the failing one go back, it stays where it
+ *    is. Going back must succeed.
+ * 4. Must succeed: the failing device is parked, the others go on.
+ * 5. A device that can neither go on nor back is parked. If that fails too it is
+ *    stuck, and every domain that hardware may still reach is quarantined: the
+ *    one that it stands on, or both when the driver lost track of it.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/choice.h"
+#include "core/core.h"
+
+void slot_init(struct uiommu_device *dev, struct uiommu_domain *to)
+{
+	dev->slot = (struct core_slot){
+		.dev = dev,
+		.pasid = UIOMMU_NO_PASID,
+		.from = dev->domain,
+		.to = to,
+		.state = SLOT_IDLE,
+		.where = dev->domain,
+	};
+}
+
+static void slot_event(struct core_slot *slot, enum uiommu_event_kind kind, int error, const char *what)
+{
+	struct uiommu_event event = {
+		.kind = kind, .rid = slot->dev->rid, .pasid = slot->pasid, .error = error,
+	};
+
+	ctx_event(slot->dev->iommu->ctx, &event, "device " RID_FMT " %s (error %d)", RID_ARGS(slot->dev->rid),
+		  what, error);
+}
+
+/*
+ * Blocks a device that failed with @why. @at: the domain that hardware has for it
+ * for certain, or NULL if it may have either of the slot's.
+ */
+static void slot_park(struct core_slot *slot, struct uiommu_domain *at, int why)
+{
+	struct uiommu_device *dev = slot->dev;
+	struct uiommu_iommu *iommu = dev->iommu;
+	int err = 0;
+
+	if (at != iommu->blocking)
+		err = iommu->ops->park(dev);
+	if (!err) {
+		slot->where = iommu->blocking;
+		slot_event(slot, UIOMMU_EVENT_PARKED, why, "was parked on the blocking domain");
+		return;
+	}
+	slot->where = NULL;
+	dev->stuck = true;
+	if (at) {
+		domain_quarantine(at, dev, err);
+		return;
+	}
+	domain_quarantine(slot->from, dev, err);
+	domain_quarantine(slot->to, dev, err);
+}
+
+int engine_unstick(struct uiommu_device *dev)
+{
+	int err = dev->iommu->ops->park(dev);
+
+	if (err)
+		return err;
+	dev->stuck = false;
+	slot_init(dev, dev->domain);
+	slot_event(&dev->slot, UIOMMU_EVENT_PARKED, 0, "was parked at last");
+	return 0;
+}
+
+/* Without a commit, the slot never rests: dev->domain is set here, as far as parking moved it. */
+static void slot_park_unprepared(struct core_slot *slot, int why)
+{
+	slot_park(slot, slot->from, why);
+	slot->dev->domain = slot->dev->iommu->blocking;
+}
+
+static int slot_prepare(struct core_slot *slot, const struct uiommu_replace_opts *opts,
+			struct uiommu_report *plan)
+{
+	struct uiommu_report one;
+	int err;
+
+	report_init(&one);
+	slot->opts = opts;
+	err = slot->dev->iommu->ops->prepare(slot, &one);
+	slot->opts = NULL;
+	if (err)
+		return report_refuse(plan, slot->dev, err, "device " RID_FMT " cannot be prepared "
+				     "(error %d)%s%.128s", RID_ARGS(slot->dev->rid), err,
+				     one.reason[0] ? ": " : "", one.reason);
+	slot->state = SLOT_PREPARED;
+	if (one.gap > UIOMMU_GAP_NONE && !one.reason[0])
+		snprintf(one.reason, sizeof(one.reason), "%s: no reason given", slot->dev->iommu->ops->name);
+	if (opts && one.gap > opts->worst_gap && !plan->refused)
+		plan->refused = slot->dev;
+	report_merge(plan, &one);
+	return 0;
+}
+
+static void slot_abort(struct core_slot *slot)
+{
+	slot->dev->iommu->ops->abort(slot);
+	slot->state = SLOT_IDLE;
+}
+
+/* Returns 0, or the first error; then the slots before it are still prepared. */
+static int run_prepare(struct core_run *run, unsigned int flags, const struct uiommu_replace_opts *opts,
+		       struct uiommu_report *plan)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < run->n; i++) {
+		struct core_slot *slot = run->slots[i];
+		int err = slot_prepare(slot, opts, plan);
+
+		choice_interleave(CHOICE_CORE);
+		if (!err) {
+			run->slots[n++] = slot;
+			continue;
+		}
+		if (!(flags & CORE_MUST_SUCCEED)) {
+			run->n = n;
+			return err;
+		}
+		slot_park_unprepared(slot, err);
+	}
+	run->n = n;
+	return 0;
+}
+
+void engine_abort(struct core_run *runs, unsigned int n)
+{
+	for (unsigned int r = 0; r < n; r++)
+		for (unsigned int i = 0; i < runs[r].n; i++)
+			slot_abort(runs[r].slots[i]);
+}
+
+int engine_prepare(struct core_run *runs, unsigned int n, unsigned int flags,
+		   const struct uiommu_replace_opts *opts, struct uiommu_report *plan)
+{
+	int err;
+
+	for (unsigned int r = 0; r < n; r++) {
+		err = run_prepare(&runs[r], flags, opts, plan);
+		if (err) {
+			engine_abort(runs, r + 1);
+			return err;
+		}
+	}
+	if (opts && plan->refused) {
+		/* Counts and gap stay: they are what it would have cost. */
+		engine_abort(runs, n);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* One commit. On success all slots, on error [0, *done) are where @direction leads. */
+static int commit_batch(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
+			enum core_direction direction, unsigned int *done, struct uiommu_report *times)
+{
+	int err;
+
+	for (unsigned int i = 0; i < n; i++)
+		slots[i]->lost = false;
+	*done = 0;
+	err = iommu->ops->commit(iommu, slots, n, direction, done, times);
+	if (!err)
+		*done = n;
+	else if (*done >= n)
+		*done = n - 1;
+	if (err == -EIO)
+		slots[*done]->lost = true;
+	for (unsigned int i = 0; i < *done; i++)
+		slots[i]->where = direction == CORE_FORWARD ? slots[i]->to : slots[i]->from;
+	return err;
+}
+
+/*
+ * Commits and cannot fail: a device that fails, or that the driver lost, is
+ * parked, and the others go on. Returns the first error and who met it. Reorders
+ * slots: those dealt with come to the front.
+ */
+static int commit_all(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
+		      enum core_direction direction, struct uiommu_report *times, struct uiommu_device **who)
+{
+	int first = 0;
+
+	while (n) {
+		unsigned int done, next;
+		int err = commit_batch(iommu, slots, n, direction, &done, times);
+
+		if (!err)
+			break;
+		if (!first) {
+			first = err;
+			*who = slots[done]->dev;
+		}
+		next = done;
+		for (unsigned int i = done; i < n; i++) {
+			struct core_slot *slot = slots[i];
+
+			if (i > done && !slot->lost)
+				continue;
+			if (direction == CORE_BACK)
+				slot_event(slot, UIOMMU_EVENT_UNWIND_FAILED, err,
+					   "could not go back to its old domain");
+			slot_park(slot, slot->lost ? NULL : slot->where, err);
+			slots[i] = slots[next];
+			slots[next++] = slot;
+		}
+		slots += next;
+		n -= next;
+		choice_interleave(CHOICE_CORE);
+	}
+	return first;
+}
+
+/* Run @failed stopped with @done slots moved: takes these and the earlier runs back. */
+static void go_back(struct core_run *runs, unsigned int failed, unsigned int done, int err,
+		    struct uiommu_report *times)
+{
+	struct core_run *run = &runs[failed];
+	struct uiommu_device *who;
+
+	for (unsigned int i = done; i < run->n; i++)
+		if (run->slots[i]->lost)
+			slot_park(run->slots[i], NULL, err);
+	commit_all(run->iommu, run->slots, done, CORE_BACK, times, &who);
+	while (failed--) {
+		choice_interleave(CHOICE_CORE);
+		commit_all(runs[failed].iommu, runs[failed].slots, runs[failed].n, CORE_BACK, times, &who);
+	}
+}
+
+/* Every slot rests where its device is now. Returns whether one did not reach a domain of its own. */
+static bool run_finish(struct core_run *run)
+{
+	bool parked = false;
+
+	for (unsigned int i = 0; i < run->n; i++) {
+		struct core_slot *slot = run->slots[i];
+		struct uiommu_device *dev = slot->dev;
+
+		dev->domain = slot->where ? slot->where : dev->iommu->blocking;
+		parked |= slot->where != slot->from && slot->where != slot->to;
+		slot->state = SLOT_IDLE;
+		dev->iommu->ops->finish(slot, slot->where);
+	}
+	return parked;
+}
+
+int engine_commit(struct core_run *runs, unsigned int n, unsigned int flags, struct uiommu_report *plan,
+		  bool times)
+{
+	struct uiommu_report *measure = times ? plan : NULL;
+	struct uiommu_device *who = NULL;
+	unsigned int r, done;
+	int err = 0;
+
+	for (r = 0; r < n && !err; r++) {
+		struct core_run *run = &runs[r];
+
+		choice_interleave(CHOICE_CORE);
+		if (!run->n)
+			continue;
+		if (flags & CORE_MUST_SUCCEED) {
+			commit_all(run->iommu, run->slots, run->n, CORE_FORWARD, measure, &who);
+			continue;
+		}
+		err = commit_batch(run->iommu, run->slots, run->n, CORE_FORWARD, &done, measure);
+		if (err) {
+			who = run->slots[done]->dev;
+			choice_interleave(CHOICE_CORE);
+			go_back(runs, r, done, err, measure);
+		}
+	}
+	/* The runs behind a failing one were never given to commit. */
+	engine_abort(runs + r, n - r);
+	for (unsigned int i = 0; i < r; i++)
+		if (run_finish(&runs[i]) && plan->gap < UIOMMU_GAP_BLOCKED)
+			plan->gap = UIOMMU_GAP_BLOCKED;
+	if (err) {
+		plan->refused = NULL;
+		report_blame(plan, who, "hardware failed for device " RID_FMT " (error %d)",
+			     RID_ARGS(who->rid), err);
+	}
+	return err;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IOMMUs: registration by their drivers, and their end. The blocking domain is
+ * allocated with the IOMMU, so that a device can be parked when nothing else
+ * works, and nothing has to be allocated then.
+ */
+#include "core/core.h"
+
+int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const struct iommu_ops *ops)
+{
+	struct uiommu_domain_opts opts = { .size = sizeof(opts), .type = UIOMMU_DOMAIN_BLOCKED };
+	int err;
+
+	iommu->ops = ops;
+	iommu->ctx = ctx;
+	lock_init(&iommu->lock);
+	iommu->groups = 0;
+	iommu->domains = 0;
+	iommu->devices = NULL;
+	iommu->blocking = NULL;
+	iommu->quarantine = NULL;
+	err = ops->domain_alloc(iommu, &opts, &iommu->blocking);
+	if (err)
+		return err;
+	iommu->blocking->iommu = iommu;
+	iommu->blocking->type = UIOMMU_DOMAIN_BLOCKED;
+	iommu->blocking->stage = UIOMMU_STAGE_ANY;
+	return 0;
+}
+
+void iommu_unregister(struct uiommu_iommu *iommu)
+{
+	struct uiommu_domain *domain;
+	struct uiommu_device *dev;
+
+	while ((dev = iommu->devices)) {
+		iommu->devices = dev->next_in_iommu;
+		iommu->ops->release(dev);
+		alloc_free(&iommu->ctx->alloc, dev);
+	}
+	while ((domain = iommu->quarantine)) {
+		iommu->quarantine = domain->quarantine_next;
+		iommu->ops->domain_free(domain);
+	}
+	iommu->ops->domain_free(iommu->blocking);
+	iommu->blocking = NULL;
+}
+
+void uiommu_iommu_destroy(struct uiommu_iommu *iommu)
+{
+	unsigned int groups, domains;
+
+	if (!iommu)
+		return;
+	lock_take(&iommu->lock);
+	groups = iommu->groups;
+	domains = iommu->domains;
+	lock_drop(&iommu->lock);
+	if (groups || domains) {
+		/* Better to leak it than to leave their owners with dangling pointers. */
+		ctx_log(iommu->ctx, UIOMMU_LOG_ERROR, "%s: destroyed with %u groups and %u domains: kept",
+			iommu->ops->name, groups, domains);
+		return;
+	}
+	iommu->ops->destroy(iommu);
+}
+
+struct uiommu_domain *uiommu_blocking_domain(struct uiommu_iommu *iommu)
+{
+	return iommu->blocking;
+}
