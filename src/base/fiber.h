@@ -47,6 +47,7 @@ struct task_set {
 	struct alloc *alloc;
 	struct task *first;		/* the creator */
 	struct task *running;
+	unsigned int users;		/* task_set_create() calls that it serves */
 	unsigned int spawned;		/* including the creator */
 	struct adversary adversary;
 	task_pick_fn pick;

@@ -19,8 +19,10 @@ struct task_set;
  * @seed: steered build: decides everything; otherwise unused
  * In the steered build the calling thread becomes the set's first task and all
  * of its choice points are decided by the set until task_set_destroy(), which it
- * must call itself. One set per thread at a time there: -EBUSY for a second.
- * 0, -ENOMEM, -EBUSY.
+ * must call itself. A second call in the same thread joins the set that is there
+ * (its allocator and seed stay), so that engines and queues which make a set of their
+ * own take part in a steered run; the last destroy ends it.
+ * 0, -ENOMEM.
  */
 int task_set_create(struct alloc *a, uint64_t seed, struct task_set **set);
 /* All tasks must have been joined. */

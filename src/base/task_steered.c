@@ -181,10 +181,14 @@ void fiber_main(struct task *t)
 
 int task_set_create(struct alloc *a, uint64_t seed, struct task_set **set)
 {
-	struct task_set *s;
+	struct task_set *s = fiber_set();
 
-	if (fiber_set())
-		return -EBUSY;
+	/* Whoever needs tasks inside a steered run (an engine, a queue) joins that run. */
+	if (s) {
+		s->users++;
+		*set = s;
+		return 0;
+	}
 	s = alloc_struct(a, struct task_set);
 	if (!s)
 		return -ENOMEM;
@@ -194,6 +198,7 @@ int task_set_create(struct alloc *a, uint64_t seed, struct task_set **set)
 		return -ENOMEM;
 	}
 	s->alloc = a;
+	s->users = 1;
 	s->first->set = s;
 	s->running = s->first;
 	s->spawned = 1;
@@ -205,6 +210,8 @@ int task_set_create(struct alloc *a, uint64_t seed, struct task_set **set)
 
 void task_set_destroy(struct task_set *set)
 {
+	if (--set->users)
+		return;
 	fiber_bind(NULL);
 	alloc_free(set->alloc, set->first);
 	alloc_free(set->alloc, set);
