@@ -226,7 +226,7 @@ int mem_read(struct mem *mem, uiommu_pa_t pa, void *buf, size_t len)
 int mem_write(struct mem *mem, uiommu_pa_t pa, const void *buf, size_t len)
 {
 	const struct region *r;
-	uint64_t off;
+	uint64_t off, word;
 
 	if (!len)
 		return 0;
@@ -235,6 +235,11 @@ int mem_write(struct mem *mem, uiommu_pa_t pa, const void *buf, size_t len)
 		return -EIO;
 	if (!r->host)
 		return accessor_write(r, off, buf, len);
+	if (len == sizeof(word) && (uintptr_t)(r->host + off) % sizeof(word) == 0) {
+		memcpy(&word, buf, sizeof(word));
+		__atomic_store_n((mem_word *)(void *)(r->host + off), word, __ATOMIC_RELEASE);
+		return 0;
+	}
 	mem_copy_out(r->host + off, buf, len);
 	return 0;
 }

@@ -35,7 +35,10 @@ int mem_add_accessor(struct mem *mem, uiommu_pa_t base, uint64_t size, const str
 		     void *opaque);
 int mem_remove(struct mem *mem, uiommu_pa_t base);
 
-/* Any length and alignment, within one region. Aligned 8-byte words of pointer memory are accessed singly. */
+/*
+ * Any length and alignment, within one region. Aligned 8-byte words of pointer memory are accessed singly. A
+ * write of one such word alone is a release: with it a device publishes what it wrote before.
+ */
 int mem_read(struct mem *mem, uiommu_pa_t pa, void *buf, size_t len);
 int mem_write(struct mem *mem, uiommu_pa_t pa, const void *buf, size_t len);
 
