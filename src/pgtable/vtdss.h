@@ -54,6 +54,12 @@ static inline bool vtdss_is_leaf(uint64_t entry, unsigned int level)
 	return level == 1 || (entry & VTDSS_PS);
 }
 
+/* Of any entry above level 1. */
+static inline bool vtdss_is_table(uint64_t entry)
+{
+	return (entry & (VTDSS_R | VTDSS_W | VTDSS_PS)) == (VTDSS_R | VTDSS_W);
+}
+
 /* Of a table or a leaf of any size: in ours the reserved low address bits are 0. */
 static inline uiommu_pa_t vtdss_address(uint64_t entry)
 {

@@ -8,18 +8,21 @@
  * begins at the root again for the next run: at most 512 entries share a descent,
  * and a walk needs no state but its address.
  *
- * A test may define PGTABLE_STORED(pt, slot), which runs after every store that
- * hardware can see.
+ * After every store that hardware can see stands PGTABLE_STORED(pt, slot): nothing in
+ * production, a choice point in the steered build, whatever a test defines otherwise.
  */
 #include <errno.h>
 
+#include "base/choice.h"
 #include "base/rcu.h"
 #include "pgtable/format.h"
 
 #ifndef PGTABLE_STORED
-#define PGTABLE_STORED(pt, slot) ((void)(pt))
+#define PGTABLE_STORED(pt, slot) choice_interleave(CHOICE_STORE)
 #endif
 
+/* gcc measures a function before constants made it small. */
+#define PT_INLINE inline __attribute__((always_inline))
 #define PGTABLE_PASTE_(a, b) a##_##b
 #define PGTABLE_PASTE(a, b) PGTABLE_PASTE_(a, b)
 #define PT(name) PGTABLE_PASTE(PGTABLE_PREFIX, name)
@@ -31,36 +34,97 @@ enum {
 	 * fini() the entries of the other groups.
 	 */
 	PT(GROUP) = PGTABLE_ENTRIES / 32,
+	/* What a table of level 1 spans. */
+	PT(SMALL) = PGTABLE_ENTRIES << PGTABLE_LG2_PAGE,
 };
 
-static inline pgtable_slot *PT(table)(const struct pgtable *pt, uiommu_pa_t pa)
+/*
+ * What to add to a PA of the pool to have its pointer. A number, which the compiler
+ * adds to the index ahead of the load that the address comes from.
+ */
+static PT_INLINE uintptr_t PT(bias)(const struct pgtable *pt)
 {
-	return pool_va(pt->pool, pa);
+	const struct pool_map *map = (const struct pool_map *)pt->pool;
+
+	return (uintptr_t)map->host - map->base;
+}
+
+/* The entry for @iova in the table at @pa. */
+static PT_INLINE pgtable_slot *PT(slot)(uintptr_t bias, uiommu_pa_t pa, uiommu_iova_t iova, unsigned int level)
+{
+	uintptr_t indexed = bias + pgtable_index(iova, level) * sizeof(pgtable_slot);
+
+	/* gcc would add the index to pa first, which comes last. */
+	__asm__("" : "+r"(indexed));
+	return (pgtable_slot *)(indexed + pa);
+}
+
+static PT_INLINE pgtable_slot *PT(table)(const struct pgtable *pt, uiommu_pa_t pa)
+{
+	return (pgtable_slot *)(PT(bias)(pt) + pa);
 }
 
 /* Acquire: what the entry points to, if it is a table, was complete before it. */
-static inline uint64_t PT(load)(pgtable_slot *slot)
+static PT_INLINE uint64_t PT(load)(pgtable_slot *slot)
 {
 	return atomic_load_explicit(slot, memory_order_acquire);
 }
 
 /* Release: who finds a leaf sees what the caller wrote to the page before mapping it. */
-static inline void PT(store)(struct pgtable *pt, pgtable_slot *slot, uint64_t entry)
+static PT_INLINE void PT(store)(struct pgtable *pt, pgtable_slot *slot, uint64_t entry)
 {
 	atomic_store_explicit(slot, entry, memory_order_release);
 	PGTABLE_STORED(pt, slot);
 }
 
-/* 0, -EINVAL or -ERANGE. */
-static inline int PT(check)(const struct pgtable *pt, uiommu_iova_t iova, uint64_t size, uint64_t addresses)
+/* Whether [iova, iova + size) leaves the table. */
+static PT_INLINE bool PT(outside)(const struct pgtable *pt, uiommu_iova_t iova, uint64_t size)
 {
 	uint64_t span = UINT64_C(1) << PT(iova_bits)(pt->levels);
 
-	if (!size || ((addresses | size) & (UIOMMU_PAGE_SIZE - 1)))
-		return -EINVAL;
-	if (iova >= span || size > span - iova)
-		return -ERANGE;
-	return 0;
+	return iova >= span || size > span - iova;
+}
+
+/* One step of leaf_slot(): the table below, or 0, which is no PA. */
+static PT_INLINE uiommu_pa_t PT(down)(uintptr_t bias, uiommu_pa_t pa, uiommu_iova_t iova, unsigned int level)
+{
+	uint64_t entry = PT(load)(PT(slot)(bias, pa, iova, level));
+
+	return PT(is_table)(entry) ? PT(address)(entry) : 0;
+}
+
+/* The entry of level 1 for @iova, or NULL if there is no such table. Constant levels: four loads. */
+static PT_INLINE pgtable_slot *PT(leaf_slot)(const struct pgtable *pt, uiommu_iova_t iova)
+{
+	uintptr_t bias = PT(bias)(pt);
+	uiommu_pa_t pa = pt->root;
+
+	switch (pt->levels) {
+	case 5:
+		pa = PT(down)(bias, pa, iova, 5);
+		if (!pa)
+			return NULL;
+		/* fall through */
+	case 4:
+		pa = PT(down)(bias, pa, iova, 4);
+		if (!pa)
+			return NULL;
+		/* fall through */
+	default:
+		pa = PT(down)(bias, pa, iova, 3);
+		if (!pa)
+			return NULL;
+		pa = PT(down)(bias, pa, iova, 2);
+		if (!pa)
+			return NULL;
+	}
+	return PT(slot)(bias, pa, iova, 1);
+}
+
+/* Whether the range is in one table of level 1 and is not all of it: what drivers of devices do most. */
+static PT_INLINE bool PT(is_small)(uiommu_iova_t iova, uint64_t size)
+{
+	return ((iova & (PT(SMALL) - 1)) + size <= PT(SMALL)) & (size < PT(SMALL));
 }
 
 /* Whether the format has leaves at this level under these features. */
@@ -128,6 +192,30 @@ static inline unsigned int PT(free_slots)(pgtable_slot *slot, unsigned int n)
 	return i;
 }
 
+/* Stores n leaves side by side, the first of which is @leaf. Each: not present before, the leaf after. */
+static PT_INLINE void PT(fill)(struct pgtable *pt, pgtable_slot *slot, unsigned int n, uint64_t leaf, uint64_t step)
+{
+	pgtable_slot *end = slot + n;
+
+	for (; slot != end; slot++, leaf += step)
+		PT(store)(pt, slot, leaf);
+}
+
+/* Maps n pages in a table of level 1: 0 or -EEXIST. */
+static PT_INLINE int PT(map_pages)(struct pgtable *pt, pgtable_slot *slot, unsigned int n, uiommu_pa_t pa,
+				uint64_t bits)
+{
+	uint64_t used = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		used |= atomic_load_explicit(&slot[i], memory_order_relaxed);
+	if (used)
+		return -EEXIST;
+	PT(fill)(pt, slot, n, PT(make_leaf)(bits, pa, 1), UIOMMU_PAGE_SIZE);
+	return 0;
+}
+
 /*
  * Maps what one table takes of [iova, iova + size). Returns the number of bytes from
  * iova that are mapped now, -EEXIST or -ENOMEM with no leaf stored.
@@ -137,7 +225,7 @@ static inline int64_t PT(map_run)(struct pgtable *pt, uiommu_iova_t iova, uiommu
 {
 	unsigned int leaf_level = PT(leaf_level)(pt->features, iova | pa, size);
 	pgtable_slot *table = PT(table)(pt, pt->root);
-	unsigned int level, i, n, free;
+	unsigned int level, n;
 
 	for (level = pt->levels;; level--) {
 		unsigned int shift = pgtable_shift(level);
@@ -149,15 +237,12 @@ static inline int64_t PT(map_run)(struct pgtable *pt, uiommu_iova_t iova, uiommu
 			n = PGTABLE_ENTRIES - index;
 			if (size >> shift < n)
 				n = size >> shift;
-			free = PT(free_slots)(slot, n);
-			if (level == 1 && free < n)
-				return -EEXIST;
-			/* Each store: not present before, the leaf after. */
-			for (i = 0; i < free; i++)
-				PT(store)(pt, &slot[i],
-					  PT(make_leaf)(bits, pa + ((uint64_t)i << shift), level));
-			if (free)
-				return (int64_t)((uint64_t)free << shift);
+			if (level == 1)
+				return PT(map_pages)(pt, slot, n, pa, bits) ?: (int64_t)n << shift;
+			n = PT(free_slots)(slot, n);
+			PT(fill)(pt, slot, n, PT(make_leaf)(bits, pa, level), UINT64_C(1) << shift);
+			if (n)
+				return (int64_t)n << shift;
 		}
 		entry = PT(load)(slot);
 		if (!entry)
@@ -238,7 +323,7 @@ static inline unsigned int PT(clear_slots)(struct pgtable *pt, pgtable_slot *slo
 }
 
 /* Clears n entries of a table of level 1 and returns how many of them were leaves. */
-static inline unsigned int PT(clear_pages)(struct pgtable *pt, pgtable_slot *slot, unsigned int n)
+static PT_INLINE unsigned int PT(clear_pages)(struct pgtable *pt, pgtable_slot *slot, unsigned int n)
 {
 	unsigned int i, leaves = 0;
 
@@ -291,32 +376,48 @@ static inline uiommu_iova_t PT(clear_run)(struct pgtable *pt, uiommu_iova_t iova
 	}
 }
 
-static int PT(map)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size, unsigned int prot)
+/* Any range. On error all of [iova, at) is this call's; tables stay (pgtable.h, 3). */
+static __attribute__((noinline)) int PT(map_range)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t pa,
+						   uint64_t size, uint64_t bits)
 {
-	int r = PT(check)(pt, iova, size, iova | pa);
-	uiommu_iova_t at, end = iova + size;
-	uint64_t bits, limit = UINT64_C(1) << pt->pa_bits;
+	uiommu_iova_t at = iova, end = iova + size;
 	int64_t done;
 
-	if (r == -EINVAL || !prot || (prot & ~(UIOMMU_READ | UIOMMU_WRITE)))
+	for (; at != end; at += done, pa += done) {
+		done = PT(map_run)(pt, at, pa, end - at, bits);
+		if (done < 0)
+			goto out_clear;
+	}
+	return 0;
+
+out_clear:
+	while (iova != at)
+		iova = PT(clear_run)(pt, iova, at, NULL);
+	return (int)done;
+}
+
+static int PT(map)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size, unsigned int prot)
+{
+	uint64_t bits, limit = UINT64_C(1) << pt->pa_bits;
+	pgtable_slot *slot = NULL;
+	int r;
+
+	if (!size || ((iova | pa | size) & (UIOMMU_PAGE_SIZE - 1)) || !prot ||
+	    (prot & ~(UIOMMU_READ | UIOMMU_WRITE)))
 		return -EINVAL;
-	if (PT(leaf_bits)(prot, pt->features, &bits) < 0)
-		return -EOPNOTSUPP;
-	if (r < 0 || pa >= limit || size > limit - pa)
+	r = PT(leaf_bits)(prot, pt->features, &bits);
+	if (r < 0)
+		return r;
+	if (PT(outside)(pt, iova, size) || pa >= limit || size > limit - pa)
 		return -ERANGE;
 
 	rcu_section_begin();
-	for (at = iova; at != end; at += done, pa += done) {
-		done = PT(map_run)(pt, at, pa, end - at, bits);
-		if (done < 0) {
-			r = (int)done;
-			break;
-		}
-	}
-	/* On error all of [iova, at) is this call's, and tables stay (pgtable.h, 3). */
-	if (r < 0)
-		for (end = at, at = iova; at != end;)
-			at = PT(clear_run)(pt, at, end, NULL);
+	if (PT(is_small)(iova, size))
+		slot = PT(leaf_slot)(pt, iova);
+	if (slot)
+		r = PT(map_pages)(pt, slot, size >> PGTABLE_LG2_PAGE, pa, bits);
+	else
+		r = PT(map_range)(pt, iova, pa, size, bits);
 	rcu_section_end();
 	return r;
 }
@@ -339,71 +440,86 @@ static inline bool PT(inside_leaf)(struct pgtable *pt, uiommu_iova_t iova)
 	return false;
 }
 
-/* Less than a table of level 1 spans, and in one such span: what drivers of devices do most. */
-static inline int PT(unmap_pages)(struct pgtable *pt, uiommu_iova_t iova, unsigned int n,
-				  struct pgtable_gather *gather)
+/* Any range. */
+static __attribute__((noinline)) int PT(unmap_range)(struct pgtable *pt, uiommu_iova_t iova, uiommu_iova_t end,
+						     struct pgtable_gather *gather)
 {
-	pgtable_slot *table = PT(table)(pt, pt->root);
-	unsigned int level;
-
-	for (level = pt->levels; level > 1; level--) {
-		uint64_t entry = PT(load)(&table[pgtable_index(iova, level)]);
-
-		if (!entry)
-			return 0;
-		/* A leaf here is larger than the range, whatever its level. */
-		if (PT(is_leaf)(entry, level))
-			return -EINVAL;
-		table = PT(table)(pt, PT(address)(entry));
-	}
-	n = PT(clear_pages)(pt, &table[pgtable_index(iova, 1)], n);
-	gather->unmapped += (uint64_t)n << PGTABLE_LG2_PAGE;
+	if (PT(inside_leaf)(pt, iova) || PT(inside_leaf)(pt, end))
+		return -EINVAL;
+	while (iova != end)
+		iova = PT(clear_run)(pt, iova, end, gather);
 	return 0;
 }
 
 static int PT(unmap)(struct pgtable *pt, uiommu_iova_t iova, uint64_t size, struct pgtable_gather *gather)
 {
-	uiommu_iova_t end = iova + size;
-	uint64_t span = UINT64_C(1) << pgtable_shift(2);
-	int r = PT(check)(pt, iova, size, iova);
+	pgtable_slot *slot = NULL;
+	unsigned int n;
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	if (!size || ((iova | size) & (UIOMMU_PAGE_SIZE - 1)))
+		return -EINVAL;
+	if (PT(outside)(pt, iova, size))
+		return -ERANGE;
+
 	rcu_section_begin();
-	if (size < span && !((iova ^ (end - 1)) & ~(span - 1)))
-		r = PT(unmap_pages)(pt, iova, size >> PGTABLE_LG2_PAGE, gather);
-	else if (PT(inside_leaf)(pt, iova) || PT(inside_leaf)(pt, end))
-		r = -EINVAL;
-	else
-		while (iova != end)
-			iova = PT(clear_run)(pt, iova, end, gather);
+	if (PT(is_small)(iova, size))
+		slot = PT(leaf_slot)(pt, iova);
+	if (slot) {
+		n = PT(clear_pages)(pt, slot, size >> PGTABLE_LG2_PAGE);
+		gather->unmapped += (uint64_t)n << PGTABLE_LG2_PAGE;
+	} else {
+		r = PT(unmap_range)(pt, iova, iova + size, gather);
+	}
 	rcu_section_end();
 	return r;
 }
 
-/* No read section: see pgtable.h. */
-static int PT(iova_to_phys)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t *pa)
+/*
+ * One level of iova_to_phys: true if *pa is the next table. The address is checked,
+ * as nothing keeps the tables here (pgtable.h, 4).
+ */
+static PT_INLINE bool PT(look)(const struct pool_map *map, uintptr_t bias, uiommu_pa_t *pa, uint64_t *entry,
+			    uiommu_iova_t iova, unsigned int level)
+{
+	*entry = PT(load)(PT(slot)(bias, *pa, iova, level));
+	*pa = PT(address)(*entry);
+	return PT(is_table)(*entry) && *pa - map->base < map->size;
+}
+
+static int PT(iova_to_phys)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t *out)
 {
 	const struct pool_map *map = (const struct pool_map *)pt->pool;
-	uint64_t offset = pt->root - map->base;
-	unsigned int level;
+	uintptr_t bias = PT(bias)(pt);
+	uiommu_pa_t pa = pt->root;
+	unsigned int level = pt->levels;
+	uint64_t entry;
 
-	if (iova >> PT(iova_bits)(pt->levels))
+	if (iova >> PT(iova_bits)(level))
 		return -ENOENT;
-	for (level = pt->levels;; level--) {
-		pgtable_slot *table = (pgtable_slot *)(void *)(map->host + offset);
-		uint64_t entry = PT(load)(&table[pgtable_index(iova, level)]);
-
-		if (!PT(is_present)(entry))
+	switch (level) {
+	case 5:
+		if (!PT(look)(map, bias, &pa, &entry, iova, 5))
 			return -ENOENT;
-		if (PT(is_leaf)(entry, level)) {
-			*pa = PT(address)(entry) | (iova & ((UINT64_C(1) << pgtable_shift(level)) - 1));
-			return 0;
-		}
-		offset = PT(address)(entry) - map->base;
-		if (offset >= map->size)
+		/* fall through */
+	case 4:
+		if (!PT(look)(map, bias, &pa, &entry, iova, 4))
 			return -ENOENT;
+		/* fall through */
+	default:
+		level = 3;
+		if (!PT(look)(map, bias, &pa, &entry, iova, 3))
+			break;
+		level = 2;
+		if (!PT(look)(map, bias, &pa, &entry, iova, 2))
+			break;
+		level = 1;
+		entry = PT(load)(PT(slot)(bias, pa, iova, 1));
 	}
+	if (!PT(is_present)(entry) || !PT(is_leaf)(entry, level))
+		return -ENOENT;
+	*out = PT(address)(entry) | (iova & ((UINT64_C(1) << pgtable_shift(level)) - 1));
+	return 0;
 }
 
 /* Lists the pages of dead tables: nobody else looks at them, so they are changed freely. */

@@ -62,6 +62,12 @@ static inline bool x86_64_is_leaf(uint64_t entry, unsigned int level)
 	return level == 1 || (entry & X86_64_PS);
 }
 
+/* Of any entry above level 1. */
+static inline bool x86_64_is_table(uint64_t entry)
+{
+	return (entry & (X86_64_P | X86_64_PS)) == X86_64_P;
+}
+
 /* Of a table or a leaf of any size: ours have 0 in the low address bits. */
 static inline uiommu_pa_t x86_64_address(uint64_t entry)
 {
