@@ -65,6 +65,7 @@ void inv_list_add(struct inv_list *list, struct inv_node *node)
 		node->n_key = 1;
 		list->n_keys++;
 	}
+	node->list = list;
 	list->n++;
 	lock_drop(&list->lock);
 }
@@ -104,6 +105,7 @@ unsigned int inv_list_del(struct inv_list *list, struct inv_node *node)
 	node->prev = node->next = NULL;
 	node->key_prev = node->key_next = NULL;
 	node->n_key = 0;
+	node->list = NULL;
 	list->n--;
 	lock_drop(&list->lock);
 	return left;

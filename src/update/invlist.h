@@ -23,8 +23,15 @@
 
 #include "base/lock.h"
 
+struct inv_list;
+
 struct inv_node {
-	struct inv_node *prev, *next;		/* NULL: on no list */
+	/*
+	 * The list it is on, or NULL. Changes in calls with this very node only, so
+	 * that its owner may look without the list's lock.
+	 */
+	struct inv_list *list;
+	struct inv_node *prev, *next;		/* neighbours; they change with other nodes' calls */
 	struct inv_node *key_prev, *key_next;	/* leaders only, else NULL */
 	unsigned int n_key;			/* leaders only: nodes of this (tag, pasid) */
 	/* Set by the caller before adding, not changed while on a list: */

@@ -192,6 +192,17 @@ static void make_break(const struct entry_format *fmt, unsigned int caps, const 
 	store_map(w, present, target, why_present);
 }
 
+/* @now with the bits of @target where the mask, turned over if @invert is all ones, has a 1. */
+static void blend(const struct entry_format *fmt, const uint64_t *now, const uint64_t *target,
+		  const struct entry_used *used, uint64_t invert, uint64_t *out)
+{
+	unsigned int i = 0;
+
+	do
+		out[i] = now[i] ^ ((now[i] ^ target[i]) & (used->mask[i] ^ invert));
+	while (++i < fmt->words);
+}
+
 /* @crit: the critical granule as a bitmap of its first word, 0 if there is none. */
 static void make_steps(const struct entry_format *fmt, unsigned int caps, const uint64_t *target,
 		       const struct entry_used *used_cur, const struct entry_used *used_target,
@@ -207,8 +218,7 @@ static void make_steps(const struct entry_format *fmt, unsigned int caps, const 
 		const char *why = was ? why_fill : why_fill_absent;
 
 		/* All that the current kind ignores takes its final value, what it uses stays. */
-		for (unsigned int i = 0; i < fmt->words; i++)
-			step[i] = w->now[i] ^ ((w->now[i] ^ target[i]) & ~used_cur->mask[i]);
+		blend(fmt, w->now, target, used_cur, ~UINT64_C(0), step);
 		store_map(w, fill & ~group, step, why);
 		if (was || any)
 			sync(w, was ? why_fill_sync : why_fill_sync_any);
@@ -216,8 +226,7 @@ static void make_steps(const struct entry_format *fmt, unsigned int caps, const 
 	}
 	if (was && !will) {
 		/* The handshake: nothing but what "not present" uses, the rest when no copy is left. */
-		for (unsigned int i = 0; i < fmt->words; i++)
-			step[i] = w->now[i] ^ ((w->now[i] ^ target[i]) & used_target->mask[i]);
+		blend(fmt, w->now, target, used_target, 0, step);
 		store_map(w, crit, step, why_absent);
 		sync(w, why_critical_sync);
 		store_map(w, (left & group) | crit, target, why_clean);
@@ -252,7 +261,9 @@ void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t
 	for (unsigned int i = 0; i < fmt->words; i++) {
 		uint64_t d = cur[i] ^ target[i], c = used_cur->mask[i], t = used_target->mask[i];
 
-		diff.any |= (unsigned int)(d != 0) << i;
+		if (!d)
+			continue;
+		diff.any |= 1u << i;
 		diff.used |= (unsigned int)((d & (c | t)) != 0) << i;
 		diff.both |= (unsigned int)((d & c & t) != 0) << i;
 		diff.fill |= (unsigned int)((d & ~c & (was ? t : ~UINT64_C(0))) != 0) << i;
