@@ -7,7 +7,6 @@
 #define BASE_FIBER_H
 
 #include <stddef.h>
-#include <ucontext.h>
 
 #include "base/choice.h"
 #include "base/task.h"
@@ -22,7 +21,7 @@ struct task {
 	void (*fn)(void *arg);		/* NULL: the creator of the set */
 	void *arg;
 	char name[16];
-	ucontext_t context;
+	void *sp;			/* while another one runs: top of its saved registers */
 	char *stack;			/* lowest address; the guard page is below it */
 	size_t stack_size;
 	void *asan_fake_stack;

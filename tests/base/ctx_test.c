@@ -3,6 +3,7 @@
 #include "base_test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 

@@ -14,8 +14,8 @@ struct box {
 };
 
 struct world {
-	struct box *_Atomic box;
 	atomic_bool stop;
+	struct box *_Atomic box;
 	_Atomic unsigned int reads, wrong;
 };
 

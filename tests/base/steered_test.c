@@ -5,7 +5,6 @@
  */
 #include "base_test.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -304,15 +303,23 @@ static void stacks_are_large(void **state)
 	assert_int_equal(log.number, 2 * 136);
 }
 
-static void one_set_per_thread(void **state)
+/* Who makes a set where one steers already joins it: its tasks are in the same run. */
+static void second_set_joins(void **state)
 {
 	struct task_set *set, *second;
+	struct task *task;
 	struct alloc a;
 
 	(void)state;
 	alloc_init(&a, NULL, NULL);
 	assert_int_equal(task_set_create(&a, 0, &set), 0);
-	assert_int_equal(task_set_create(&a, 0, &second), -EBUSY);
+	assert_int_equal(task_set_create(&a, 1, &second), 0);
+	assert_ptr_equal(set, second);
+	assert_int_equal(task_spawn(second, "t", use_stack, &(struct log) { 0 }, &task), 0);
+	task_join(task);
+	task_set_destroy(second);
+	assert_true(alloc_live(&a) > 0);
+	assert_true(task_set_choices(set) > 0);
 	task_set_destroy(set);
 	assert_int_equal(alloc_live(&a), 0);
 }
@@ -326,7 +333,7 @@ int main(void)
 		cmocka_unit_test(scripts_decide),
 		cmocka_unit_test(rcu_waits_for_fibers),
 		cmocka_unit_test(stacks_are_large),
-		cmocka_unit_test(one_set_per_thread),
+		cmocka_unit_test(second_set_joins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
