@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: their tags and page tables, and the invalidations of an unmap.
+ *
+ * An unmap clears entries, then reads the domain's list, then flushes what the
+ * list names, then frees tables. A device whose node it did not see was attached
+ * after the entries were cleared, and its tag was clean: nothing to flush. Map
+ * needs no invalidation, since hardware keeps nothing that is not present.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "driver/vtd/vtd.h"
+#include "update/mutant.h"
+
+/* ---- tags ---- */
+
+int vtdd_domain_get(struct vtdd_iommu *vi, struct vtdd_domain *dom)
+{
+	int err = 0;
+
+	if (dom->kind == VTDD_KIND_BLOCKED)
+		return 0;
+	lock_take(&dom->lock);
+	if (dom->tag == VTDD_NO_TAG)
+		err = tag_get(&vi->tags, &dom->tag);
+	else if (!dom->attached)
+		tag_revive(&vi->tags, dom->tag);
+	if (!err)
+		dom->attached++;
+	lock_drop(&dom->lock);
+	return err;
+}
+
+void vtdd_domain_put(struct vtdd_iommu *vi, struct vtdd_domain *dom)
+{
+	if (dom->kind == VTDD_KIND_BLOCKED)
+		return;
+	lock_take(&dom->lock);
+	/*
+	 * Each attachment that ended was followed by a flush of the tag before it
+	 * came here, and an attachment that never was left nothing: with the last
+	 * one gone the tag is clean.
+	 */
+	if (!--dom->attached && dom->tag != VTDD_NO_TAG) {
+		tag_retire(&vi->tags, dom->tag);
+		tag_flushed(&vi->tags, dom->tag);
+	}
+	lock_drop(&dom->lock);
+}
+
+void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv)
+{
+	if (mutant(MUTANT_NO_IOTLB_INV))
+		return;
+	switch (dom->kind) {
+	case VTDD_KIND_BLOCKED:
+		break;
+	case VTDD_KIND_SECOND:
+		vtdd_inv_iotlb_domain(inv, dom->tag);
+		break;
+	case VTDD_KIND_IDENTITY:
+		/* 6.2: pass-through is tagged as the first stage is in scalable mode, by the domain id in
+		 * legacy. */
+		if (!vi->scalable) {
+			vtdd_inv_iotlb_domain(inv, dom->tag);
+			break;
+		}
+		/* fall through */
+	default:
+		vtdd_inv_piotlb_pasid(inv, dom->tag, VTDD_RID_PASID);
+	}
+}
+
+/* ---- flushing a range ---- */
+
+struct range_flush {
+	const struct vtdd_iommu *vi;
+	const struct vtdd_domain *dom;
+	struct vtdd_inv *inv;
+	uint64_t iova;
+	unsigned int am; /* 2^am pages from iova, aligned, cover the range; 64: everything */
+	bool leaf;
+};
+
+static void flush_tag(void *opaque, uint32_t tag, uint32_t pasid)
+{
+	struct range_flush *f = opaque;
+	const struct vtdd_iommu *vi = f->vi;
+
+	if (mutant(MUTANT_NO_IOTLB_INV))
+		return;
+	if (f->dom->kind == VTDD_KIND_FIRST) {
+		/* The address mask of this type is not bounded by CAP.MAMV. */
+		if (f->am <= 52 - VTD_PAGE_SHIFT)
+			vtdd_inv_piotlb_page(f->inv, tag, pasid, f->iova, f->am, f->leaf);
+		else
+			vtdd_inv_piotlb_pasid(f->inv, tag, pasid);
+	} else if ((vi->caps.cap & VTD_CAP_PSI) && f->am <= field_get(VTD_CAP_MAMV, vi->caps.cap)) {
+		vtdd_inv_iotlb_page(f->inv, tag, f->iova, f->am, f->leaf);
+	} else {
+		vtdd_inv_iotlb_domain(f->inv, tag);
+	}
+}
+
+/* log2 of the pages of the smallest naturally aligned block that holds both ends of the range. */
+static unsigned int covering_am(uint64_t iova, uint64_t last)
+{
+	uint64_t differ = (iova ^ last) >> VTD_PAGE_SHIFT;
+
+	return differ ? 64 - (unsigned int)__builtin_clzll(differ) : 0;
+}
+
+/* Waits until no device can reach the range by anything that was cached. @leaf: no table was taken out. */
+static int flush_range(struct vtdd_iommu *vi, struct vtdd_domain *dom, uint64_t iova, uint64_t size,
+		       bool leaf)
+{
+	struct vtdd_inv inv;
+	struct range_flush f = {
+		.vi = vi,
+		.dom = dom,
+		.inv = &inv,
+		.leaf = leaf,
+		.am = covering_am(iova, iova + size - 1),
+	};
+
+	f.iova = f.am + VTD_PAGE_SHIFT < 64 ? iova & ~((UINT64_C(1) << (f.am + VTD_PAGE_SHIFT)) - 1) : 0;
+	vtdd_inv_init(&inv);
+	inv_list_for_each_tag(&dom->list, flush_tag, &f);
+	if (inv.full) {
+		inv.n = 0;
+		vtdd_inv_iotlb_global(&inv);
+	}
+	return vtdd_queue_run(vi, &inv);
+}
+
+/* ---- page tables ---- */
+
+static void free_tables(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct pgtable_gather *gather)
+{
+	struct pool *pool = vi->base.ctx->pool;
+	struct pool_list pages = { 0 };
+
+	pgtable_reap(&dom->pt, gather, &pages);
+	for (uiommu_pa_t pa = pages.head; pa; pa = pool_desc(pool, pa)->next)
+		vi->ops->note(vi->hw, HW_NOTE_TABLE_FREE, pa, 0);
+	pool_put_list(pool, &pages);
+}
+
+/* The flush failed: hardware may still walk these. They stay until the domain has no attachment any more. */
+static void keep_tables(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct pgtable_gather *gather)
+{
+	struct pool *pool = vi->base.ctx->pool;
+	struct pool_list *taken = &gather->taken;
+
+	lock_take(&dom->lock);
+	while (taken->head) {
+		uiommu_pa_t pa = taken->head;
+
+		taken->head = pool_desc(pool, pa)->next;
+		pool_list_add(pool, &dom->stuck.taken, pa);
+	}
+	lock_drop(&dom->lock);
+	taken->n = 0;
+}
+
+int vtdd_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
+	     unsigned int prot)
+{
+	struct vtdd_domain *dom = to_vtdd_domain(domain);
+	int err;
+
+	if (iova > dom->iova_last || size - 1 > dom->iova_last - iova)
+		return -ERANGE;
+	err = dom->pt.ops->map(&dom->pt, iova, pa, size, prot);
+	/* What the call had mapped before it failed was unmapped again, but may have been cached. */
+	if (err == -ENOMEM || err == -EEXIST)
+		flush_range(to_vtdd(domain->iommu), dom, iova, size, true);
+	return err;
+}
+
+int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
+{
+	struct vtdd_iommu *vi = to_vtdd(domain->iommu);
+	struct vtdd_domain *dom = to_vtdd_domain(domain);
+	struct pgtable_gather gather = { .coarse = true };
+	int err;
+
+	err = dom->pt.ops->unmap(&dom->pt, iova, size, &gather);
+	if (err)
+		return err;
+	if (gather.unmapped || gather.taken.n)
+		err = flush_range(vi, dom, iova, size, !gather.taken.n);
+	if (!gather.taken.n)
+		return err;
+	if (err)
+		keep_tables(vi, dom, &gather);
+	else
+		free_tables(vi, dom, &gather);
+	return err;
+}
+
+int vtdd_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa)
+{
+	struct vtdd_domain *dom = to_vtdd_domain(domain);
+
+	switch (dom->kind) {
+	case VTDD_KIND_BLOCKED:
+		return -ENOENT;
+	case VTDD_KIND_IDENTITY:
+		*pa = iova;
+		return 0;
+	default:
+		return dom->pt.ops->iova_to_phys(&dom->pt, iova, pa);
+	}
+}
+
+/* ---- making and freeing ---- */
+
+/* Second stage unless asked otherwise: a replacement between two of those needs one store. */
+static int choose_stage(const struct vtdd_iommu *vi, const struct uiommu_domain_opts *opts,
+			enum vtdd_kind *kind)
+{
+	bool first = vi->scalable && (vi->caps.ecap & VTD_ECAP_FSTS);
+	bool second = !vi->scalable || (vi->caps.ecap & VTD_ECAP_SSTS);
+
+	if (second && opts->stage != UIOMMU_STAGE_FIRST)
+		*kind = VTDD_KIND_SECOND;
+	else if (first && opts->stage != UIOMMU_STAGE_SECOND)
+		*kind = VTDD_KIND_FIRST;
+	else
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static bool levels_ok(const struct vtdd_iommu *vi, enum vtdd_kind kind, unsigned int levels)
+{
+	if (kind == VTDD_KIND_SECOND)
+		return vtd_levels_ok(&vi->caps, levels);
+	return levels == 4 || (levels == 5 && (vi->caps.cap & VTD_CAP_FS5LP));
+}
+
+/* Four levels where there are, else what there is. */
+static unsigned int default_levels(const struct vtdd_iommu *vi, enum vtdd_kind kind)
+{
+	static const unsigned int order[] = { 4, 5, 3 };
+
+	for (unsigned int i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (levels_ok(vi, kind, order[i]))
+			return order[i];
+	return 0;
+}
+
+static unsigned int features(const struct vtdd_iommu *vi, enum vtdd_kind kind)
+{
+	uint64_t sslps = field_get(VTD_CAP_SSLPS, vi->caps.cap);
+
+	if (kind == VTDD_KIND_FIRST)
+		return PGTABLE_2M | (vi->caps.cap & VTD_CAP_FS1GP ? PGTABLE_1G : 0u);
+	return (sslps & VTD_SSLPS_2M ? PGTABLE_2M : 0u) | (sslps & VTD_SSLPS_1G ? PGTABLE_1G : 0u);
+}
+
+static int init_paging(struct vtdd_iommu *vi, struct vtdd_domain *dom, const struct uiommu_domain_opts *opts)
+{
+	unsigned int levels, width, mgaw = (unsigned int)field_get(VTD_CAP_MGAW, vi->caps.cap) + 1;
+	enum pgtable_format format;
+	int err;
+
+	err = choose_stage(vi, opts, &dom->kind);
+	if (err)
+		return err;
+	levels = opts->levels ? opts->levels : default_levels(vi, dom->kind);
+	if (!levels || !levels_ok(vi, dom->kind, levels))
+		return -EOPNOTSUPP;
+	format = dom->kind == VTDD_KIND_SECOND ? PGTABLE_VTDSS : PGTABLE_X86_64;
+	err = pgtable_init(&dom->pt, vi->base.ctx->pool, format, levels, features(vi, dom->kind),
+			   vi->caps.haw);
+	if (err)
+		return err;
+	width = VTD_WIDTH_OF_LEVELS(levels);
+	if (dom->kind == VTDD_KIND_FIRST)
+		width--; /* canonical addresses: the lower half */
+	else if (width > mgaw)
+		width = mgaw;
+	dom->iova_last = (UINT64_C(1) << width) - 1;
+	dom->base.stage = dom->kind == VTDD_KIND_SECOND ? UIOMMU_STAGE_SECOND : UIOMMU_STAGE_FIRST;
+	vtdd_entry_build(vi, dom->kind, dom->pt.root, levels, dom->entry);
+	return 0;
+}
+
+/* The tag is there from the beginning, so that a default domain never lacks it. Clean: nothing carried it. */
+static int init_identity(struct vtdd_iommu *vi, struct vtdd_domain *dom)
+{
+	int err;
+
+	if (!(vi->caps.ecap & VTD_ECAP_PT))
+		return -EOPNOTSUPP;
+	dom->kind = VTDD_KIND_IDENTITY;
+	err = tag_get(&vi->tags, &dom->tag);
+	if (err)
+		return err;
+	tag_retire(&vi->tags, dom->tag);
+	tag_flushed(&vi->tags, dom->tag);
+	vtdd_entry_build(vi, dom->kind, 0, 0, dom->entry);
+	return 0;
+}
+
+int vtdd_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_opts *opts,
+		      struct uiommu_domain **domain)
+{
+	struct vtdd_iommu *vi = to_vtdd(iommu);
+	struct alloc *a = &iommu->ctx->alloc;
+	struct vtdd_domain *dom = alloc_struct(a, struct vtdd_domain);
+	int err = 0;
+
+	if (!dom)
+		return -ENOMEM;
+	dom->tag = VTDD_NO_TAG;
+	lock_init(&dom->lock);
+	inv_list_init(&dom->list);
+	if (opts->type == UIOMMU_DOMAIN_PAGING)
+		err = init_paging(vi, dom, opts);
+	else if (opts->type == UIOMMU_DOMAIN_IDENTITY)
+		err = init_identity(vi, dom);
+	if (err) {
+		alloc_free(a, dom);
+		return err;
+	}
+	*domain = &dom->base;
+	return 0;
+}
+
+void vtdd_domain_free(struct uiommu_domain *domain)
+{
+	struct vtdd_iommu *vi = to_vtdd(domain->iommu);
+	struct vtdd_domain *dom = to_vtdd_domain(domain);
+
+	if (dom->kind == VTDD_KIND_SECOND || dom->kind == VTDD_KIND_FIRST) {
+		free_tables(vi, dom, &dom->stuck);
+		dom->pt.ops->fini(&dom->pt);
+	}
+	/* A tag that was not flushed is refused and stays taken. */
+	if (dom->tag != VTDD_NO_TAG && !tag_put(&vi->tags, dom->tag))
+		vi->ops->note(vi->hw, HW_NOTE_TAG_FREE, dom->tag, 0);
+	alloc_free(&domain->iommu->ctx->alloc, dom);
+}

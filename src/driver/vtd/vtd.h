@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VT-d driver, as its files see each other. Specification: Intel
+ * Virtualization Technology for Directed I/O, rev 4.1; all bits come from
+ * hw/vtd/layout.h, all meanings from hw/vtd/decode.h.
+ *
+ * Invariants:
+ * 1. A tag (domain id) is carried by entries of one domain only, and is clean in
+ *    all caches while no invalidation list names it. So a domain without
+ *    attachments needs no invalidation.
+ * 2. A device's node is on the list of every domain that hardware may translate
+ *    for it: added before the first store, taken away after the last flush.
+ * 3. struct vtdd_device.entry is what memory holds: only this driver stores
+ *    entries, and each store updates it.
+ * 4. Hardware never keeps an entry that is not present (caching mode 0, which the
+ *    driver demands): present after not present needs no invalidation.
+ * 5. Nothing allocates between prepare and finish, nor in unmap, park, release.
+ *
+ * A tag is taken when a domain is first attached (an identity domain takes it when
+ * it is made) and kept, clean, until the domain is freed: a replacement between two
+ * living domains then touches no allocator, and a way back to a default domain
+ * never lacks a tag.
+ */
+#ifndef DRIVER_VTD_VTD_H
+#define DRIVER_VTD_VTD_H
+
+#include <uiommu/vtd.h>
+
+#include "core/driver.h"
+#include "driver/vtd/queue.h"
+#include "hw/hw.h"
+#include "hw/vtd/decode.h"
+#include "pgtable/pgtable.h"
+#include "update/invlist.h"
+#include "update/plan.h"
+#include "update/tag.h"
+
+#define VTDD_NO_TAG UINT32_MAX
+#define VTDD_RID_PASID 0u /* PASID of requests without one; also where ECAP.RPS is 0 */
+
+/* Kinds of a device's entry: the context entry in legacy mode, else the PASID entry of RID_PASID. */
+enum vtdd_kind {
+	VTDD_KIND_BLOCKED, /* not present */
+	VTDD_KIND_IDENTITY,
+	VTDD_KIND_SECOND,
+	VTDD_KIND_FIRST,
+	VTDD_KINDS,
+};
+
+struct vtdd_domain {
+	struct uiommu_domain base;
+	enum vtdd_kind kind;
+	struct lock lock;		 /* attached, tag, stuck */
+	unsigned int attached;		 /* devices and prepared slots that hold the tag */
+	uint32_t tag;			 /* VTDD_NO_TAG until the first attachment */
+	uint64_t entry[ENTRY_WORDS_MAX]; /* entry of a device on this domain, without domain id */
+	uint64_t iova_last;		 /* paging: what hardware can translate */
+	struct pgtable pt;		 /* paging */
+	struct inv_list list;
+	struct pgtable_gather stuck; /* taken out, but the invalidation failed: kept until the domain ends */
+};
+
+#define VTDD_STALE_MAX 4
+
+struct vtdd_device {
+	struct uiommu_device *dev;
+	uint16_t rid;
+	uiommu_pa_t entry_pa;
+	uiommu_pa_t dir, table;		 /* scalable mode: PASID directory, PASID table */
+	uint64_t entry[ENTRY_WORDS_MAX]; /* in memory now (3) */
+	struct vtdd_domain *dom;	 /* where it rests */
+	struct vtdd_domain *next;	 /* reserved by prepare; kept after a failed park */
+	struct core_slot *slot;		 /* between prepare and finish */
+	unsigned int cur;		 /* node[cur] is on dom's list, the other is for next */
+	struct inv_node node[2];
+	/* One run of a plan. */
+	struct plan plan;
+	bool planned; /* by prepare, not used yet */
+	unsigned int step, syncs_left;
+	/* Domain ids that cached copies of the entry may carry: kept until a sync that names them succeeds.
+	 */
+	unsigned int n_stale;
+	uint32_t stale[VTDD_STALE_MAX];
+	bool synced; /* the round under way has a sync of this device */
+};
+
+struct vtdd_bus {
+	uiommu_pa_t table[2]; /* context tables: legacy [0] only; scalable devfn below 128, and above */
+	unsigned int users[2];
+};
+
+struct vtdd_iommu {
+	struct uiommu_iommu base;
+	struct uiommu_hw *hw;
+	const struct hw_ops *ops; /* hw->ops */
+	bool scalable;
+	/*
+	 * Configuration and IOTLB invalidations of the last sync wait separately.
+	 * Not needed, see attach.c; for comparison.
+	 */
+	bool two_waits;
+	bool off; /* translation is off: nothing to invalidate */
+	struct vtd_caps caps;
+	uint32_t gcmd;		/* level bits as last written */
+	unsigned int plan_caps; /* enum plan_caps */
+	struct entry_format fmt;
+	struct entry_used used[VTDD_KINDS];
+	struct tag_space tags;
+	struct vtdd_queue queue;
+	_Atomic unsigned int fault_calls;
+	struct lock tables_lock; /* bus, root; held across invalidations of release */
+	uiommu_pa_t root;
+	struct pool_list kept; /* pages that could not be proven free: until destroy; tables_lock */
+	struct vtdd_bus bus[256];
+};
+
+static inline struct vtdd_iommu *to_vtdd(struct uiommu_iommu *iommu)
+{
+	return (struct vtdd_iommu *)iommu;
+}
+
+static inline struct vtdd_domain *to_vtdd_domain(struct uiommu_domain *domain)
+{
+	return (struct vtdd_domain *)domain;
+}
+
+/* ---- entry.c: entries and what the planner must know of them ---- */
+
+/* Fills fmt and used of an IOMMU whose caps and mode are known. Pure. */
+void vtdd_entry_init(struct vtdd_iommu *vi);
+/* The entry of a device on a domain of @kind; ptr and levels of paging ones. Without domain id. */
+void vtdd_entry_build(const struct vtdd_iommu *vi, enum vtdd_kind kind, uint64_t ptr, unsigned int levels,
+		      uint64_t entry[ENTRY_WORDS_MAX]);
+/* Puts the domain id in. */
+void vtdd_entry_set_tag(const struct vtdd_iommu *vi, uint64_t entry[ENTRY_WORDS_MAX], uint32_t tag);
+uint32_t vtdd_entry_tag(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX]);
+enum vtdd_kind vtdd_entry_kind(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX]);
+
+/* ---- device.c: tables that lead to a device's entry ---- */
+
+int vtdd_probe(struct uiommu_device *dev);
+void vtdd_release(struct uiommu_device *dev);
+
+/* ---- domain.c ---- */
+
+int vtdd_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_opts *opts,
+		      struct uiommu_domain **domain);
+void vtdd_domain_free(struct uiommu_domain *domain);
+int vtdd_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
+	     unsigned int prot);
+int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
+int vtdd_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa);
+/* One attachment more: the domain has a tag and keeps it. 0, -ENOSPC. Takes the domain's lock. */
+int vtdd_domain_get(struct vtdd_iommu *vi, struct vtdd_domain *dom);
+/* One less. What the attachment may have left in caches was flushed. */
+void vtdd_domain_put(struct vtdd_iommu *vi, struct vtdd_domain *dom);
+/* Appends the flush of all translations under a domain's tag; nothing for blocked ones. */
+void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv);
+
+/* ---- attach.c ---- */
+
+int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report);
+void vtdd_abort(struct core_slot *slot);
+int vtdd_commit(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
+		enum core_direction direction, unsigned int *done, struct uiommu_report *report);
+void vtdd_finish(struct core_slot *slot, struct uiommu_domain *where);
+int vtdd_park(struct uiommu_device *dev);
+
+/* ---- fault.c ---- */
+
+/* Clears what an earlier owner left, programs and unmasks the fault event. */
+void vtdd_fault_init(struct vtdd_iommu *vi);
+void vtdd_fault_fini(struct vtdd_iommu *vi);
+/*
+ * Reports all recorded faults as events and frees their records. Any thread, also
+ * inside a DMA batch: never waits for the hardware or for another thread.
+ */
+void vtdd_fault_service(struct vtdd_iommu *vi);
+
+#endif
