@@ -73,7 +73,7 @@ struct hw_ops {
 struct uiommu_hw {
 	const struct hw_ops *ops;
 	struct uiommu_ctx *ctx;
-	/* Host address width: in no register, tables of the firmware tell it. Set by the model; 0: not known. */
+	/* Host address width: in no register, firmware tables tell it. Set by the model; 0: unknown. */
 	unsigned int haw;
 	/* Interrupts of the unit itself (faults, queue events); set by the driver before it enables them. */
 	void (*unit_irq)(void *opaque, uint64_t address, uint32_t data);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device side of every model: ports and the two kinds of access. An access is
+ * translated once; until it lands, anything may happen to the translation, and
+ * only a drain waits for it.
+ */
+#include <errno.h>
+#include <uiommu/vtd.h>
+
+#include "base/choice.h"
+#include "base/ctx.h"
+#include "hw/hw.h"
+
+#define MAX_PASID 0xFFFFFu
+
+int uiommu_port_create(struct uiommu_hw *hw, uint16_t rid, struct uiommu_port **port)
+{
+	return hw->ops->port_create(hw, rid, port);
+}
+
+void uiommu_port_destroy(struct uiommu_port *port)
+{
+	if (port)
+		port->hw->ops->port_destroy(port);
+}
+
+void uiommu_hw_destroy(struct uiommu_hw *hw)
+{
+	if (hw)
+		hw->ops->destroy(hw);
+}
+
+static int check(const struct dma_req *req, size_t len)
+{
+	if (!len || len > UIOMMU_PAGE_SIZE || len > UIOMMU_PAGE_SIZE - req->iova % UIOMMU_PAGE_SIZE)
+		return -EINVAL;
+	if (req->pasid != UIOMMU_NO_PASID && req->pasid > MAX_PASID)
+		return -EINVAL;
+	return 0;
+}
+
+static int translate(struct uiommu_port *port, const struct dma_req *req, struct dma_res *res,
+		     struct uiommu_fault *fault)
+{
+	int err = port->hw->ops->translate(port, req, res);
+
+	if (err == -EFAULT && fault)
+		*fault = (struct uiommu_fault) { .reason = res->reason, .iova = req->iova };
+	/* Translated, not yet landed. */
+	if (!err)
+		choice_interleave(CHOICE_LAND);
+	return err;
+}
+
+int uiommu_dma_read(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid, uiommu_iova_t iova,
+		    void *buf, size_t len, struct uiommu_fault *fault)
+{
+	struct dma_req req = { .iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_READ };
+	struct dma_res res;
+	int err = check(&req, len);
+
+	(void)agent;	/* its batch is what a drain waits for */
+	if (!err)
+		err = translate(port, &req, &res, fault);
+	return err ? err : mem_read(port->hw->ctx->mem, res.pa, buf, len);
+}
+
+int uiommu_dma_write(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid, uiommu_iova_t iova,
+		     const void *buf, size_t len, struct uiommu_fault *fault)
+{
+	struct dma_req req = { .iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_WRITE };
+	struct uiommu_hw *hw = port->hw;
+	struct dma_res res;
+	const uint8_t *b = buf;
+	int err = check(&req, len);
+
+	(void)agent;
+	if (!err)
+		err = translate(port, &req, &res, fault);
+	if (err)
+		return err;
+	if (!res.interrupt)
+		return mem_write(hw->ctx->mem, res.pa, buf, len);
+	if (hw->msi)
+		hw->msi(hw->msi_opaque, res.pa,
+			b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24);
+	return 0;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines, sets and generations. The reasoning is in cache.h; numbers in brackets
+ * are its invariants. All shared words are atomics, so that a reader that races
+ * with a filler reads a mixture, notices by the sequence number, and misses.
+ */
+#include "hw/vtd/cache.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bits.h"
+
+#define KEY_VALID	BIT64(0)
+#define KEY_SIZE	FIELD(2, 1)
+#define KEY_TYPE	FIELD(4, 3)
+#define KEY_ADDR	FIELD(63, 12)
+#define TAG_DID		FIELD(15, 0)
+#define TAG_PASID	FIELD(35, 16)
+#define VAL_R		BIT64(0)
+#define VAL_W		BIT64(1)
+#define VAL_DIRTY	BIT64(2)
+#define VAL_ADDR	FIELD(63, 12)
+
+static unsigned int size_shift(unsigned int size)
+{
+	return 12 + 9 * size;
+}
+
+int cache_init(struct cache *c, struct alloc *a)
+{
+	memset(c, 0, sizeof(*c));
+	c->did = alloc_zeroed(a, CACHE_DIDS, sizeof(*c->did));
+	if (!c->did)
+		return -ENOMEM;
+	c->pasid = alloc_zeroed(a, CACHE_PASIDS, sizeof(*c->pasid));
+	if (!c->pasid)
+		goto err_did;
+	c->sets_memory = alloc_zeroed(a, IOTLB_SETS + 1, sizeof(*c->sets));
+	if (!c->sets_memory)
+		goto err_pasid;
+	c->sets = (struct iotlb_set *)(((uintptr_t)c->sets_memory + 63) & ~(uintptr_t)63);
+	return 0;
+
+err_pasid:
+	alloc_free(a, c->pasid);
+err_did:
+	alloc_free(a, c->did);
+	return -ENOMEM;
+}
+
+void cache_fini(struct cache *c, struct alloc *a)
+{
+	alloc_free(a, c->sets_memory);
+	alloc_free(a, c->pasid);
+	alloc_free(a, c->did);
+}
+
+/* No two of the first 256 domain ids and 255 PASIDs share a generation. */
+static struct pasid_gens *pasid_gens(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	return &c->pasid[(did + pasid * 257u) % CACHE_PASIDS];
+}
+
+uint64_t cache_context_gen(struct cache *c, _Atomic uint64_t *own, bool legacy, uint16_t did)
+{
+	uint64_t gen = gen_read(&c->context_gen) + gen_read(own);
+
+	return legacy ? gen + gen_read(&c->did[did].context) : gen;
+}
+
+uint64_t cache_pasid_gen(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	return gen_read(&c->pasid_gen) + gen_read(&c->did[did].pasid) +
+	       gen_read(&pasid_gens(c, did, pasid)->pasid);
+}
+
+static uint64_t iotlb_gen(struct cache *c, unsigned int type, uint16_t did, uint32_t pasid)
+{
+	uint64_t gen = gen_read(&c->iotlb_gen) + gen_read(&c->did[did].iotlb) +
+		       gen_read(&pasid_gens(c, did, pasid)->iotlb);
+
+	return type == IOTLB_FIRST ? gen + gen_read(&c->did[did].iotlb_first) : gen;
+}
+
+/* ---- configuration lines ---- */
+
+bool config_read(struct config_line *line, uint64_t key, uint64_t words[CONFIG_WORDS], uint64_t *gen)
+{
+	uint32_t seq = atomic_load_explicit(&line->seq, memory_order_acquire);
+
+	if ((seq & 1) || atomic_load_explicit(&line->key, memory_order_acquire) != key)
+		return false;
+	*gen = atomic_load_explicit(&line->gen, memory_order_acquire);
+	for (unsigned int i = 0; i < CONFIG_WORDS; i++)
+		words[i] = atomic_load_explicit(&line->word[i], memory_order_acquire);
+	/* Each load above is an acquire: whoever saw a later filler's word sees its sequence number. */
+	return atomic_load_explicit(&line->seq, memory_order_relaxed) == seq;
+}
+
+/* Makes the line ours to change; false if another one has it. */
+static bool config_take(struct config_line *line, uint32_t *seq)
+{
+	*seq = atomic_load_explicit(&line->seq, memory_order_relaxed);
+	if (*seq & 1)
+		return false;
+	return atomic_compare_exchange_strong_explicit(&line->seq, seq, *seq + 1, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+void config_fill(struct cache *c, const struct cache_txn *txn, struct config_line *line, uint64_t key,
+		 const uint64_t words[CONFIG_WORDS], uint64_t gen)
+{
+	uint32_t seq;
+
+	if (!config_take(line, &seq))
+		return;
+	if (cache_config_epoch(c) == txn->config_epoch) {		/* (3) */
+		atomic_store_explicit(&line->key, key, memory_order_release);
+		atomic_store_explicit(&line->gen, gen, memory_order_release);
+		for (unsigned int i = 0; i < CONFIG_WORDS; i++)
+			atomic_store_explicit(&line->word[i], words[i], memory_order_release);
+	}
+	atomic_store_explicit(&line->seq, seq + 2, memory_order_release);
+}
+
+void config_drop(struct config_line *line)
+{
+	uint32_t seq;
+
+	if (!config_take(line, &seq))
+		return;
+	atomic_store_explicit(&line->key, 0, memory_order_release);
+	atomic_store_explicit(&line->seq, seq + 2, memory_order_release);
+}
+
+/* ---- IOTLB ---- */
+
+static uint64_t line_key(const struct iotlb_line *line, unsigned int size)
+{
+	return (line->iova & (~UINT64_C(0) << size_shift(size))) | KEY_VALID | field_put(KEY_SIZE, size) |
+	       field_put(KEY_TYPE, line->type);
+}
+
+static struct iotlb_set *find_set(struct cache *c, uint64_t iova, uint16_t did, unsigned int size)
+{
+	uint64_t h = (iova >> size_shift(size)) + did * UINT64_C(0x9E5) + size * UINT64_C(0x155);
+
+	return &c->sets[(h ^ h >> 10) % IOTLB_SETS];
+}
+
+/* The parts of the tag that a lookup compares. */
+static uint64_t tag_mask(unsigned int type)
+{
+	return type == IOTLB_SECOND ? TAG_DID : TAG_DID | TAG_PASID;
+}
+
+static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, uint64_t key,
+		     struct iotlb_line *line, unsigned int size)
+{
+	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_acquire);
+	uint64_t want = line->did | field_put(TAG_PASID, line->pasid);
+	uint64_t tag, val, gen;
+
+	if ((seq & 1) || atomic_load_explicit(&set->key[way], memory_order_acquire) != key)
+		return false;
+	tag = atomic_load_explicit(&set->tag[way], memory_order_acquire);
+	val = atomic_load_explicit(&set->val[way], memory_order_acquire);
+	gen = atomic_load_explicit(&set->gen[way], memory_order_acquire);
+	if (atomic_load_explicit(&set->seq, memory_order_relaxed) != seq)
+		return false;
+	if ((tag ^ want) & tag_mask(line->type))
+		return false;
+	/* The filler's PASID counts, also for second stage, where lookups do not compare it (6.5.2.4). */
+	if (gen != iotlb_gen(c, line->type, line->did, (uint32_t)field_get(TAG_PASID, tag)))
+		return false;
+	line->size = (uint8_t)size;
+	line->pa = val & VAL_ADDR;
+	line->r = val & VAL_R;
+	line->w = val & VAL_W;
+	line->dirty = val & VAL_DIRTY;
+	return true;
+}
+
+bool iotlb_lookup(struct cache *c, struct iotlb_line *line)
+{
+	uint32_t sizes = atomic_load_explicit(&c->sizes, memory_order_relaxed);
+
+	for (unsigned int size = 0; size < IOTLB_SIZES; size++) {
+		uint64_t key = line_key(line, size);
+		struct iotlb_set *set;
+
+		/* Whoever sees an old value misses a line that another thread has just filled: allowed. */
+		if (!(sizes & 1u << size))
+			continue;
+		set = find_set(c, line->iova, line->did, size);
+		for (unsigned int way = 0; way < IOTLB_WAYS; way++)
+			if (atomic_load_explicit(&set->key[way], memory_order_relaxed) == key &&
+			    way_read(c, set, way, key, line, size))
+				return true;
+	}
+	return false;
+}
+
+static void set_begin(struct iotlb_set *set)
+{
+	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_relaxed);
+
+	/* The stores that follow are releases: whoever sees one of them sees this too. */
+	atomic_store_explicit(&set->seq, seq + 1, memory_order_relaxed);
+}
+
+static void set_end(struct iotlb_set *set)
+{
+	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_relaxed);
+
+	atomic_store_explicit(&set->seq, seq + 1, memory_order_release);
+}
+
+/* The way that holds the same mapping, or the next victim. */
+static unsigned int choose_way(struct iotlb_set *set, uint64_t key, uint64_t tag, uint64_t mask)
+{
+	for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
+		uint64_t k = atomic_load_explicit(&set->key[way], memory_order_relaxed);
+		uint64_t t = atomic_load_explicit(&set->tag[way], memory_order_relaxed);
+
+		if (k == key && !((t ^ tag) & mask))
+			return way;
+	}
+	for (unsigned int way = 0; way < IOTLB_WAYS; way++)
+		if (!atomic_load_explicit(&set->key[way], memory_order_relaxed))
+			return way;
+	return set->hand++ % IOTLB_WAYS;
+}
+
+void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb_line *line)
+{
+	uint64_t key = line_key(line, line->size);
+	uint64_t tag = line->did | field_put(TAG_PASID, line->pasid);
+	uint64_t val = line->pa | (line->r ? VAL_R : 0) | (line->w ? VAL_W : 0) |
+		       (line->dirty ? VAL_DIRTY : 0);
+	struct iotlb_set *set = find_set(c, line->iova, line->did, line->size);
+	uint64_t gen;
+	unsigned int way;
+
+	if (!lock_try(&set->lock))
+		return;
+	gen = iotlb_gen(c, line->type, line->did, line->pasid);		/* (2): before the comparison */
+	if (cache_config_epoch(c) != txn->config_epoch ||
+	    atomic_load_explicit(&c->iotlb_epoch, memory_order_acquire) != txn->iotlb_epoch)
+		goto out;						/* (3), (4), (7) */
+	way = choose_way(set, key, tag, tag_mask(line->type));
+	set_begin(set);
+	atomic_store_explicit(&set->key[way], key, memory_order_release);
+	atomic_store_explicit(&set->tag[way], tag, memory_order_release);
+	atomic_store_explicit(&set->val[way], val, memory_order_release);
+	atomic_store_explicit(&set->gen[way], gen, memory_order_release);
+	set_end(set);
+	if (!(atomic_load_explicit(&c->sizes, memory_order_relaxed) & 1u << line->size))
+		atomic_fetch_or_explicit(&c->sizes, 1u << line->size, memory_order_relaxed);
+out:
+	lock_drop(&set->lock);
+}
+
+/* What a removal names. */
+struct range {
+	uint64_t addr, mask;	/* mask: the bits below the range's size */
+	uint64_t tag, tag_mask;
+	bool types[3];
+};
+
+static bool range_hits(const struct range *r, uint64_t key, uint64_t tag)
+{
+	uint64_t page = (UINT64_C(1) << size_shift((unsigned int)field_get(KEY_SIZE, key))) - 1;
+
+	/* Both are naturally aligned: they overlap if one contains the other. */
+	return (key & KEY_VALID) && r->types[field_get(KEY_TYPE, key)] && !((tag ^ r->tag) & r->tag_mask) &&
+	       !((key ^ r->addr) & KEY_ADDR & ~(page | r->mask));
+}
+
+static void set_remove(struct iotlb_set *set, const struct range *r)
+{
+	lock_take(&set->lock);
+	for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
+		if (!range_hits(r, atomic_load_explicit(&set->key[way], memory_order_relaxed),
+				atomic_load_explicit(&set->tag[way], memory_order_relaxed)))
+			continue;
+		set_begin(set);
+		atomic_store_explicit(&set->key[way], 0, memory_order_release);
+		set_end(set);
+	}
+	lock_drop(&set->lock);
+}
+
+static void range_remove(struct cache *c, const struct range *r)
+{
+	if (r->mask >> 12 >= IOTLB_SETS / 4) {
+		for (unsigned int i = 0; i < IOTLB_SETS; i++)
+			set_remove(&c->sets[i], r);
+		return;
+	}
+	for (unsigned int size = 0; size < IOTLB_SIZES; size++) {
+		uint16_t did = (uint16_t)(r->tag & TAG_DID);
+		uint64_t start = (r->addr & ~r->mask) >> size_shift(size);
+		uint64_t last = (r->addr | r->mask) >> size_shift(size);
+
+		for (uint64_t page = start; page <= last; page++)
+			set_remove(find_set(c, page << size_shift(size), did, size), r);
+	}
+}
+
+void iotlb_evict(struct cache *c, const struct iotlb_line *line)
+{
+	struct range r = {
+		.addr = line->iova,
+		.mask = 4095,
+		.tag = line->did | field_put(TAG_PASID, line->pasid),
+		.tag_mask = tag_mask(line->type),
+	};
+
+	r.types[line->type] = true;
+	range_remove(c, &r);
+}
+
+/* ---- invalidations; one thread at a time ---- */
+
+void cache_config_begin(struct cache *c)
+{
+	gen_raise(&c->config_epoch);
+}
+
+void cache_config_end(struct cache *c)
+{
+	gen_raise(&c->config_epoch);
+}
+
+void cache_context_all(struct cache *c)
+{
+	gen_raise(&c->context_gen);
+}
+
+void cache_context_domain(struct cache *c, uint16_t did)
+{
+	gen_raise(&c->did[did].context);
+}
+
+void cache_pasid_all(struct cache *c)
+{
+	gen_raise(&c->pasid_gen);
+}
+
+void cache_pasid_domain(struct cache *c, uint16_t did)
+{
+	gen_raise(&c->did[did].pasid);
+}
+
+void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	gen_raise(&pasid_gens(c, did, pasid)->pasid);
+}
+
+void iotlb_inv_all(struct cache *c)
+{
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&c->iotlb_gen);
+}
+
+void iotlb_inv_domain(struct cache *c, uint16_t did)
+{
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&c->did[did].iotlb);
+}
+
+static uint64_t am_mask(unsigned int am)
+{
+	return am >= 52 ? ~UINT64_C(0) : (UINT64_C(4096) << am) - 1;
+}
+
+void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am)
+{
+	struct range r = {
+		.addr = addr,
+		.mask = am_mask(am),
+		.tag = did,
+		.tag_mask = TAG_DID,
+		.types = { [IOTLB_SECOND] = true, [IOTLB_PASS] = true },
+	};
+
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&c->did[did].iotlb_first);
+	range_remove(c, &r);
+}
+
+void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&pasid_gens(c, did, pasid)->iotlb);
+}
+
+void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am)
+{
+	struct range r = {
+		.addr = addr,
+		.mask = am_mask(am),
+		.tag = did | field_put(TAG_PASID, pasid),
+		.tag_mask = TAG_DID | TAG_PASID,
+		.types = { [IOTLB_FIRST] = true },
+	};
+
+	gen_raise(&c->iotlb_epoch);
+	range_remove(c, &r);
+}
