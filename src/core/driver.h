@@ -95,9 +95,10 @@ struct iommu_ops {
 	/*
 	 * After commit, for every slot that was given to it, failed or not: the slot
 	 * rests (slots that commit never saw get abort). where says on which of its
-	 * domains (from after a way back, blocking after parking). Drops what was reserved for the others: list
-	 * nodes, tags. NULL: parking failed, hardware may still reach both domains,
-	 * both keep list nodes and tags until park of the device succeeds. Cannot fail.
+	 * domains (from after a way back, blocking after parking). Drops what was
+	 * reserved for the others: list nodes, tags. NULL: parking failed, hardware
+	 * may still reach both domains, both keep list nodes and tags until park of
+	 * the device succeeds. Cannot fail.
 	 */
 	void (*finish)(struct core_slot *slot, struct uiommu_domain *where);
 	/*

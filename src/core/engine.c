@@ -10,8 +10,9 @@
  *    is. Going back must succeed.
  * 4. Must succeed: the failing device is parked, the others go on.
  * 5. A device that can neither go on nor back is parked. If that fails too it is
- *    stuck, and every domain that hardware may still reach is quarantined: the
- *    one that it stands on, or both when the driver lost track of it.
+ *    stuck, and both domains of its slot are quarantined: hardware failed twice,
+ *    so what it still holds of either is not known, and the driver keeps list
+ *    nodes and tags on both.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -42,8 +43,8 @@ static void slot_event(struct core_slot *slot, enum uiommu_event_kind kind, int 
 }
 
 /*
- * Blocks a device that failed with @why. @at: the domain that hardware has for it
- * for certain, or NULL if it may have either of the slot's.
+ * Blocks a device that failed with @why. @at: where it stands for certain, or NULL
+ * if the driver lost it: one that stands on blocking needs nothing more.
  */
 static void slot_park(struct core_slot *slot, struct uiommu_domain *at, int why)
 {
@@ -60,12 +61,10 @@ static void slot_park(struct core_slot *slot, struct uiommu_domain *at, int why)
 	}
 	slot->where = NULL;
 	dev->stuck = true;
-	if (at) {
-		domain_quarantine(at, dev, err);
-		return;
-	}
 	domain_quarantine(slot->from, dev, err);
-	domain_quarantine(slot->to, dev, err);
+	/* What was never prepared hardware never saw. */
+	if (slot->state == SLOT_PREPARED)
+		domain_quarantine(slot->to, dev, err);
 }
 
 int engine_unstick(struct uiommu_device *dev)

@@ -83,8 +83,7 @@ static int targets_check(struct uiommu_ctx *ctx, const struct uiommu_replace_tar
 		if (!t->group || !t->domain)
 			return report_refuse(report, NULL, -EINVAL, "target %u has no group or no domain", i);
 		if (t->group->ctx != ctx)
-			return report_refuse(report, NULL, -EINVAL, "group of target %u is of another context",
-					     i);
+			return report_refuse(report, NULL, -EINVAL, "group of target %u: another context", i);
 		if (t->domain->iommu != t->group->iommu)
 			return report_refuse(report, NULL, -EINVAL, "domain of target %u belongs to another "
 					     "IOMMU", i);
