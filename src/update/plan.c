@@ -130,6 +130,7 @@ struct diff {
 	unsigned int used;	/* bits that one of the kinds uses */
 	unsigned int both;	/* bits that both kinds use */
 	unsigned int fill;	/* bits to write before the critical store */
+	unsigned int left;	/* bits that may be left to write after it */
 };
 
 static inline void begin(struct work *w, const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
@@ -209,10 +210,9 @@ static void make_steps(const struct entry_format *fmt, unsigned int caps, const 
 		       const struct diff *diff, unsigned int crit, struct work *w)
 {
 	unsigned int group = crit ? fetch_group(fmt, (unsigned int)__builtin_ctz(crit)) : 0;
-	unsigned int fill = fold(diff->fill, w->granule) & ~crit, left = fold(diff->any, w->granule) & ~crit;
+	unsigned int fill = fold(diff->fill, w->granule) & ~crit, left = fold(diff->left, w->granule) & ~crit;
 	bool was = is_present(fmt, w->now), will = is_present(fmt, target), any = caps & PLAN_ANY_ORDER;
 	uint64_t step[ENTRY_WORDS_MAX];
-	unsigned int stores;
 
 	if (fill) {
 		const char *why = was ? why_fill : why_fill_absent;
@@ -242,9 +242,8 @@ static void make_steps(const struct entry_format *fmt, unsigned int caps, const 
 	store_map(w, left & group, target, why_clean_group);
 	if (was)
 		sync(w, left & ~group ? why_critical_sync : why_last_sync);
-	stores = w->plan->stores;
 	store_map(w, left & ~group, target, why_clean);
-	if (was || (w->plan->stores != stores && (will || any)))
+	if (was || (left && will))
 		sync(w, why_clean_sync);
 }
 
@@ -267,12 +266,10 @@ void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t
 		diff.used |= (unsigned int)((d & (c | t)) != 0) << i;
 		diff.both |= (unsigned int)((d & c & t) != 0) << i;
 		diff.fill |= (unsigned int)((d & ~c & (was ? t : ~UINT64_C(0))) != 0) << i;
+		diff.left |= (unsigned int)(was || (d & c & ~t) != 0) << i;
 	}
 	if (!diff.any)
 		return;
-	/* Every kind uses the present bit, whatever its mask says. */
-	if (was != is_present(fmt, target))
-		diff.both |= 1u << fmt->present_word;
 	crit = fold(diff.both, w.granule);
 	if (crit & (crit - 1)) {
 		make_break(fmt, caps, target, &diff, &w);

@@ -46,6 +46,7 @@ struct entry_format {
 	/*
 	 * The word and bit that makes an entry present. Hardware may rely on what
 	 * the specification promises for it going 0 -> 1: its granule is read first.
+	 * What hardware reads of an entry that is not present is fetched together with it.
 	 */
 	unsigned int present_word;
 	uint64_t present_bit;
@@ -92,7 +93,7 @@ struct plan {
 
 /* Bits of each word that can change what hardware does with an entry of this kind. */
 struct entry_used {
-	uint64_t mask[ENTRY_WORDS_MAX];	/* words beyond fmt->words: 0 */
+	uint64_t mask[ENTRY_WORDS_MAX];	/* words beyond fmt->words: 0; the present bit is always in it */
 };
 
 /*

@@ -30,8 +30,8 @@ struct verify {
 	unsigned int caps;
 	unsigned int step;			/* now */
 	struct plan_violation *bad;
-	struct entry_decoded ok[4];		/* what a mixture may decode to */
-	unsigned int n_ok;			/* the first two at any time, others while not present */
+	struct entry_decoded ok[4];		/* what a mixture may decode to: old, new; with a gap: not present */
+	unsigned int n_ok;
 	unsigned int first, last;		/* states of the window */
 	uint64_t state[PLAN_STEPS_MAX + 1][ENTRY_WORDS_MAX];
 };
@@ -66,7 +66,7 @@ static int judge(struct verify *v, const uint64_t *mixture)
 
 	decode(v->fmt, mixture, &d);
 	for (unsigned int i = 0; i < v->n_ok; i++)
-		if ((i < 2 || !present(v, mixture)) && same(&d, &v->ok[i]))
+		if (same(&d, &v->ok[i]))
 			return 0;
 	return violation(v, mixture, "a mixture is neither the old nor the new entry");
 }
@@ -263,6 +263,7 @@ void plan_derive_used(const struct entry_format *fmt, const uint64_t *entry, str
 	uint64_t e[ENTRY_WORDS_MAX];
 
 	memset(used, 0, sizeof(*used));
+	used->mask[fmt->present_word] = fmt->present_bit;
 	decode(fmt, entry, &dv.base);
 	memcpy(e, entry, fmt->words * sizeof(e[0]));
 	for (unsigned int i = 0; i < fmt->words; i++) {

@@ -156,6 +156,29 @@ static void many_devices_one_tag(void **state)
 	test_free(node);
 }
 
+/* Tags come and go in order, mostly: each is found from the end that is near. */
+static void many_tags_in_order(void **state)
+{
+	enum { MANY = 200000 };
+	struct inv_node *node = test_calloc(MANY, sizeof(*node));
+	struct inv_list list;
+
+	inv_list_init(&list);
+	for (unsigned int i = 0; i < MANY; i++) {
+		node[i].tag = i;
+		inv_list_add(&list, &node[i]);
+	}
+	assert_int_equal(list.n_keys, MANY);
+	for (unsigned int i = 0; i < MANY / 2; i++)
+		assert_int_equal(inv_list_del(&list, &node[i]), 0);
+	for (unsigned int i = MANY / 2; i--;)
+		inv_list_add(&list, &node[i]);
+	for (unsigned int i = MANY; i--;)
+		assert_int_equal(inv_list_del(&list, &node[i]), 0);
+	assert_int_equal(list.n_keys, 0);
+	test_free(node);
+}
+
 #define STORM_TAGS 5
 
 struct storm {
@@ -230,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_adds_and_dels),
 		cmocka_unit_test(many_devices_one_tag),
+		cmocka_unit_test(many_tags_in_order),
 		cmocka_unit_test(two_threads),
 	};
 

@@ -306,6 +306,12 @@ static const struct expectation pasid_any[] = {
 	{ FIRST, FIRST, false, BREAK, 3, 2, GAP },
 };
 
+/* What is fetched at once with the critical word needs no sync of its own. */
+static const struct expectation pasid_64_any[] = {
+	{ BLOCKED, SECOND, false, STEPS, 2, 0, NONE }, { BLOCKED, FIRST, false, STEPS, 3, 1, NONE },
+	{ SECOND, BLOCKED, false, STEPS, 3, 1, NONE }, { SECOND, SECOND, false, BREAK, 3, 1, NONE },
+};
+
 static const struct expectation context_128[] = {
 	{ BLOCKED, IDENTITY, false, SINGLE, 1, 0, NONE }, { BLOCKED, SECOND, false, SINGLE, 1, 0, NONE },
 	{ IDENTITY, BLOCKED, false, SINGLE, 2, 1, NONE }, { SECOND, BLOCKED, false, SINGLE, 2, 1, NONE },
@@ -326,6 +332,7 @@ static void costs_of_pasid_entries(void **state)
 	EXPECT(&h, PLAN_STORE128, pasid_128);
 	EXPECT(&h, 0, pasid_64);
 	EXPECT(&h, PLAN_STORE128 | PLAN_ANY_ORDER, pasid_any);
+	EXPECT(&h, PLAN_ANY_ORDER, pasid_64_any);
 }
 
 static void costs_of_context_entries(void **state)
