@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/choice.h"
+
 static _Atomic uint64_t current_seed;
 
 void mock_seed(uint64_t seed)
@@ -200,6 +202,7 @@ static int mock_commit(struct uiommu_iommu *iommu, struct core_slot **slots, uns
 	int err = 0;
 
 	require(n);
+	choice_interleave(CHOICE_CORE);
 	lock_take(&m->lock);
 	for (unsigned int i = 0; i < n; i++) {
 		struct mock_hw *hw = hw_of(slots[i]->dev);
@@ -247,7 +250,7 @@ static void mock_finish(struct core_slot *slot, struct uiommu_domain *where)
 
 	lock_take(&m->lock);
 	require(hw->prepared && hw->committing);
-	hw->prepared = false;
+	hw->prepared = hw->committing = false;
 	if (where) {
 		require(hw->reach[0] == where && !hw->reach[1]);
 		to_domain(slot->from)->nodes[rid]--;

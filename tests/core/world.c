@@ -20,6 +20,7 @@ struct world *world_create(void)
 
 	require(w);
 	w->ctx = mock_ctx(&w->events);
+	w->live = w->ctx->alloc.live;
 	for (int i = 0; i < 2; i++) {
 		w->iommu[i] = mock_iommu(w->ctx);
 		require(w->iommu[i]);
@@ -60,6 +61,7 @@ void world_destroy(struct world *w)
 		require(!w->domain[d] || !uiommu_domain_free(w->domain[d]));
 	for (int i = 0; i < 2; i++)
 		uiommu_iommu_destroy(w->iommu[i]);
+	require(w->ctx->alloc.live == w->live);
 	require(w->events.parked == w->m.parked);
 	uiommu_ctx_destroy(w->ctx);
 	free(w);

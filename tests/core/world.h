@@ -16,6 +16,7 @@ struct world {
 	struct model m;
 	struct mock_events events;
 	struct uiommu_ctx *ctx;
+	long live;			/* allocations of the context itself */
 	struct uiommu_iommu *iommu[2];
 	struct uiommu_group *group[M_GROUPS];
 	struct uiommu_domain *domain[M_DOMAINS];	/* [0] unused; NULL: not allocated */
