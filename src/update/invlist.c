@@ -52,7 +52,7 @@ void inv_list_add(struct inv_list *list, struct inv_node *node)
 	lock_take(&list->lock);
 	at = find(list, key(node));
 	if (at != &list->head && key(at) == key(node)) {
-		link_before(at->next, node);	/* after the leader */
+		link_before(at->next, node); /* after the leader */
 		node->key_prev = node->key_next = NULL;
 		node->n_key = 0;
 		at->n_key++;

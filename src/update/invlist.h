@@ -31,21 +31,21 @@ struct inv_node {
 	 * that its owner may look without the list's lock.
 	 */
 	struct inv_list *list;
-	struct inv_node *prev, *next;		/* neighbours; they change with other nodes' calls */
-	struct inv_node *key_prev, *key_next;	/* leaders only, else NULL */
-	unsigned int n_key;			/* leaders only: nodes of this (tag, pasid) */
+	struct inv_node *prev, *next;	      /* neighbours; they change with other nodes' calls */
+	struct inv_node *key_prev, *key_next; /* leaders only, else NULL */
+	unsigned int n_key;		      /* leaders only: nodes of this (tag, pasid) */
 	/* Set by the caller before adding, not changed while on a list: */
 	uint32_t tag;
-	uint32_t pasid;				/* PASID of the tag, or UIOMMU_NO_PASID */
+	uint32_t pasid; /* PASID of the tag, or UIOMMU_NO_PASID */
 	uint16_t rid;
-	bool device_tlb;			/* the device caches translations itself */
+	bool device_tlb; /* the device caches translations itself */
 };
 
 struct inv_list {
-	struct lock lock;			/* all below and all nodes on it */
-	struct inv_node head;			/* of both rings */
+	struct lock lock;     /* all below and all nodes on it */
+	struct inv_node head; /* of both rings */
 	unsigned int n;
-	unsigned int n_keys;			/* distinct (tag, pasid) */
+	unsigned int n_keys; /* distinct (tag, pasid) */
 };
 
 /* Empty. Nothing to undo. */

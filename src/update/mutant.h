@@ -11,12 +11,12 @@
 
 enum mutant {
 	MUTANT_NONE,
-	MUTANT_NO_CONFIG_INV,		/* no context- or PASID-cache invalidation */
-	MUTANT_NO_IOTLB_INV,		/* no IOTLB invalidation */
-	MUTANT_SWAP_INV,		/* IOTLB before configuration */
-	MUTANT_TAG_BEFORE_POINTER,	/* two 64-bit stores, domain id first */
-	MUTANT_TAG_REUSE_EARLY,		/* tag free before its flush completed */
-	MUTANT_NO_DRAIN,		/* IOTLB invalidation without drain bits */
+	MUTANT_NO_CONFIG_INV,	   /* no context- or PASID-cache invalidation */
+	MUTANT_NO_IOTLB_INV,	   /* no IOTLB invalidation */
+	MUTANT_SWAP_INV,	   /* IOTLB before configuration */
+	MUTANT_TAG_BEFORE_POINTER, /* two 64-bit stores, domain id first */
+	MUTANT_TAG_REUSE_EARLY,	   /* tag free before its flush completed */
+	MUTANT_NO_DRAIN,	   /* IOTLB invalidation without drain bits */
 	MUTANT_COUNT,
 };
 

@@ -24,10 +24,11 @@ static const char why_fill_sync[] =
 static const char why_fill_sync_any[] =
 	"hardware may read other granules before the present bit: no fetch from before the fill may be left";
 static const char why_critical[] =
-	"all that both kinds use and that differs lies in this granule, which one store changes and one fetch reads "
-	"at once (VT-d: entries are fetched in 16-byte units)";
+	"all that both kinds use and that differs lies in this granule, which one store changes and one fetch "
+	"reads at once (VT-d: entries are fetched in 16-byte units)";
 static const char why_present[] =
-	"the present bit is set last and its granule is read first: whoever sees it sees the rest (VT-d 6.5.3.3)";
+	"the present bit is set last and its granule is read first: whoever sees it sees the rest "
+	"(VT-d 6.5.3.3)";
 static const char why_absent[] =
 	"only the present bit goes: software owns the entry when no copy is left (VT-d 6.5.3.3)";
 static const char why_critical_sync[] =
@@ -40,8 +41,7 @@ static const char why_clean_group[] =
 	"the new kind of entry ignores these bits, and they are fetched at once with the critical granule";
 static const char why_clean_sync[] =
 	"no fetch that saw what was cleaned up may meet the stores of a later plan";
-static const char why_last_sync[] =
-	"cached copies from before the change go";
+static const char why_last_sync[] = "cached copies from before the change go";
 
 static const char reason_apart[] =
 	"old and new entry both use bits that differ in granules which hardware fetches apart; "
@@ -49,13 +49,14 @@ static const char reason_apart[] =
 static const char reason_store[] =
 	"no 16-byte store: old and new entry both use bits that differ in two 8-byte words of one fetch";
 static const char reason_wide[] =
-	"old and new entry both use bits that differ in several store granules of one fetch: no store is wide enough";
+	"old and new entry both use bits that differ in several store granules of one fetch: no store is wide "
+	"enough";
 
 struct work {
 	struct plan *plan;
-	unsigned int granule;		/* words that one store changes at once: 1 or 2 */
-	bool dirty;			/* stores since the last sync */
-	uint64_t now[ENTRY_WORDS_MAX];	/* the entry in memory at this point of the plan */
+	unsigned int granule;	       /* words that one store changes at once: 1 or 2 */
+	bool dirty;		       /* stores since the last sync */
+	uint64_t now[ENTRY_WORDS_MAX]; /* the entry in memory at this point of the plan */
 };
 
 /* Bitmap of the first words of the granules that hold the words in @map. */
@@ -126,15 +127,15 @@ static inline void store_map(struct work *w, unsigned int map, const uint64_t *e
 
 /* What differs between two entries: bitmaps of words. */
 struct diff {
-	unsigned int any;	/* any bit */
-	unsigned int used;	/* bits that one of the kinds uses */
-	unsigned int both;	/* bits that both kinds use */
-	unsigned int fill;	/* bits to write before the critical store */
-	unsigned int left;	/* bits that may be left to write after it */
+	unsigned int any;  /* any bit */
+	unsigned int used; /* bits that one of the kinds uses */
+	unsigned int both; /* bits that both kinds use */
+	unsigned int fill; /* bits to write before the critical store */
+	unsigned int left; /* bits that may be left to write after it */
 };
 
-static inline void begin(struct work *w, const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
-			 struct plan *plan)
+static inline void begin(struct work *w, const struct entry_format *fmt, unsigned int caps,
+			 const uint64_t *cur, struct plan *plan)
 {
 	plan->strategy = UIOMMU_STRATEGY_NOTHING;
 	plan->gap = UIOMMU_GAP_NONE;
@@ -248,8 +249,8 @@ static void make_steps(const struct entry_format *fmt, unsigned int caps, const 
 }
 
 void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
-	       const struct entry_used *used_cur, const uint64_t *target, const struct entry_used *used_target,
-	       struct plan *plan)
+	       const struct entry_used *used_cur, const uint64_t *target,
+	       const struct entry_used *used_target, struct plan *plan)
 {
 	struct diff diff = { 0 };
 	bool was = is_present(fmt, cur);
@@ -277,7 +278,8 @@ void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t
 	}
 	make_steps(fmt, caps, target, used_cur, used_target, &diff, crit, &w);
 	diff.used = fold(diff.used, w.granule);
-	plan->strategy = diff.used & (diff.used - 1) ? UIOMMU_STRATEGY_USED_BITS : UIOMMU_STRATEGY_SINGLE_STORE;
+	plan->strategy =
+		diff.used & (diff.used - 1) ? UIOMMU_STRATEGY_USED_BITS : UIOMMU_STRATEGY_SINGLE_STORE;
 }
 
 void plan_clear(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur, struct plan *plan)

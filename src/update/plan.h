@@ -30,8 +30,8 @@
 #include <stdint.h>
 #include <uiommu/types.h>
 
-#define ENTRY_WORDS_MAX 8	/* 64-bit words of the largest entry */
-#define PLAN_STEPS_MAX 20	/* 7 fills, sync, critical store, sync, 7 clean-ups, sync; and 2 to spare */
+#define ENTRY_WORDS_MAX 8 /* 64-bit words of the largest entry */
+#define PLAN_STEPS_MAX 20 /* 7 fills, sync, critical store, sync, 7 clean-ups, sync; and 2 to spare */
 #define DECODED_WORDS 8
 
 /* What hardware makes of an entry: equal arrays mean the same translation. Unused words 0. */
@@ -41,8 +41,8 @@ struct entry_decoded {
 
 struct entry_format {
 	const char *name;
-	unsigned int words;		/* 64-bit words of an entry, a power of two */
-	unsigned int fetch_words;	/* hardware reads naturally aligned groups of so many words at once */
+	unsigned int words;	  /* 64-bit words of an entry, a power of two */
+	unsigned int fetch_words; /* hardware reads naturally aligned groups of so many words at once */
 	/*
 	 * The word and bit that makes an entry present. Hardware may rely on what
 	 * the specification promises for it going 0 -> 1: its granule is read first.
@@ -52,7 +52,7 @@ struct entry_format {
 	uint64_t present_bit;
 	/* Canonical form of what hardware would do with it, faults included. Pure. */
 	void (*decode)(const void *arg, const uint64_t *entry, struct entry_decoded *out);
-	const void *arg;		/* capabilities, for decode */
+	const void *arg; /* capabilities, for decode */
 	/*
 	 * Optional, static: why a pair of present entries has a gap, in the words
 	 * of the format, when what differs lies in several fetch groups ...
@@ -63,29 +63,29 @@ struct entry_format {
 };
 
 enum plan_caps {
-	PLAN_STORE128 = 1,	/* 16-byte stores are single-copy atomic */
-	PLAN_ANY_ORDER = 2,	/* hardware may read another granule before the present bit's */
+	PLAN_STORE128 = 1,  /* 16-byte stores are single-copy atomic */
+	PLAN_ANY_ORDER = 2, /* hardware may read another granule before the present bit's */
 };
 
 enum plan_op {
-	PLAN_STORE64,		/* word[at] = val[0] */
-	PLAN_STORE128_OP,	/* word[at], word[at + 1] = val[0], val[1]; at is even */
-	PLAN_SYNC,		/* invalidate cached copies of the entry and wait: no older fetch is used any more */
+	PLAN_STORE64,	  /* word[at] = val[0] */
+	PLAN_STORE128_OP, /* word[at], word[at + 1] = val[0], val[1]; at is even */
+	PLAN_SYNC, /* invalidate cached copies of the entry and wait: no older fetch is used any more */
 };
 
 struct plan_step {
 	enum plan_op op;
 	unsigned int at;
 	uint64_t val[2];
-	const char *why;	/* the specification sentence or the reasoning that makes it safe; static */
+	const char *why; /* the specification sentence or the reasoning that makes it safe; static */
 };
 
 struct plan {
 	enum uiommu_strategy strategy;
 	enum uiommu_gap gap;
-	enum uiommu_gap best_gap;	/* the best that any plan known here can give */
-	const char *reason;		/* for a gap: what is missing; else NULL. Static. */
-	unsigned int n;			/* steps used; the others are not initialised */
+	enum uiommu_gap best_gap; /* the best that any plan known here can give */
+	const char *reason;	  /* for a gap: what is missing; else NULL. Static. */
+	unsigned int n;		  /* steps used; the others are not initialised */
 	unsigned int stores;
 	unsigned int syncs;
 	struct plan_step step[PLAN_STEPS_MAX];
@@ -93,7 +93,7 @@ struct plan {
 
 /* Bits of each word that can change what hardware does with an entry of this kind. */
 struct entry_used {
-	uint64_t mask[ENTRY_WORDS_MAX];	/* words beyond fmt->words: 0; the present bit is always in it */
+	uint64_t mask[ENTRY_WORDS_MAX]; /* words beyond fmt->words: 0; the present bit is always in it */
 };
 
 /*
@@ -116,8 +116,8 @@ void plan_derive_used(const struct entry_format *fmt, const uint64_t *entry, str
  * present there is no gap: accesses are wholly blocked or wholly translated.
  */
 void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
-	       const struct entry_used *used_cur, const uint64_t *target, const struct entry_used *used_target,
-	       struct plan *plan);
+	       const struct entry_used *used_cur, const uint64_t *target,
+	       const struct entry_used *used_target, struct plan *plan);
 
 /*
  * plan_clear - clear the present bit, sync, zero the rest; for parking and removal
@@ -127,9 +127,9 @@ void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t
 void plan_clear(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur, struct plan *plan);
 
 struct plan_violation {
-	unsigned int step;		/* the mixture could be seen after this step; plan->n: after the end */
+	unsigned int step; /* the mixture could be seen after this step; plan->n: after the end */
 	uint64_t entry[ENTRY_WORDS_MAX];
-	const char *what;		/* static: what is wrong with it */
+	const char *what; /* static: what is wrong with it */
 };
 
 /*
@@ -141,7 +141,7 @@ struct plan_violation {
  * state decodes as @target, that invariant 2 holds, and that the counts are right.
  * Pure; exponential in the fetch groups that change between two syncs.
  */
-int plan_verify(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur, const uint64_t *target,
-		const struct plan *plan, struct plan_violation *bad);
+int plan_verify(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
+		const uint64_t *target, const struct plan *plan, struct plan_violation *bad);
 
 #endif

@@ -28,11 +28,11 @@ static void decode(const struct entry_format *fmt, const uint64_t *entry, struct
 struct verify {
 	const struct entry_format *fmt;
 	unsigned int caps;
-	unsigned int step;			/* now */
+	unsigned int step; /* now */
 	struct plan_violation *bad;
-	struct entry_decoded ok[4];		/* what a mixture may decode to: old, new; with a gap: not present */
+	struct entry_decoded ok[4]; /* what a mixture may decode to: old, new; with a gap: not present */
 	unsigned int n_ok;
-	unsigned int first, last;		/* states of the window */
+	unsigned int first, last; /* states of the window */
 	uint64_t state[PLAN_STEPS_MAX + 1][ENTRY_WORDS_MAX];
 };
 
@@ -91,7 +91,8 @@ static int mixtures(struct verify *v, unsigned int fixed, unsigned int at, unsig
 		err = judge(v, mixture);
 		if (err)
 			return err;
-		/* The next one, as an odometer; a group that did not change between two states does not count. */
+		/* The next one, as an odometer; a group that did not change between two states does not
+		 * count. */
 		for (g = 0; g < groups; g++) {
 			if (fixed & 1u << g)
 				continue;
@@ -124,7 +125,8 @@ static int judge_window(struct verify *v)
 	return 0;
 }
 
-/* What a present entry's fetch may have seen in the last window is the final entry (invariant 2 of plan.h). */
+/* What a present entry's fetch may have seen in the last window is the final entry (invariant 2 of plan.h).
+ */
 static int judge_end(struct verify *v)
 {
 	unsigned int groups = v->fmt->words / v->fmt->fetch_words;
@@ -136,7 +138,8 @@ static int judge_end(struct verify *v)
 		seen = seen || present(v, v->state[t]);
 		for (unsigned int g = 0; g < groups; g++)
 			if (!group_same(v, t, v->last, g) && (g == pg ? present(v, v->state[t]) : seen))
-				return violation(v, v->state[t], "a fetch or copy of this may outlive the plan");
+				return violation(v, v->state[t],
+						 "a fetch or copy of this may outlive the plan");
 	}
 	return 0;
 }
@@ -167,8 +170,8 @@ static void allow(struct verify *v, const uint64_t *entry, bool absent)
 	decode(v->fmt, e, &v->ok[v->n_ok++]);
 }
 
-int plan_verify(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur, const uint64_t *target,
-		const struct plan *plan, struct plan_violation *bad)
+int plan_verify(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
+		const uint64_t *target, const struct plan *plan, struct plan_violation *bad)
 {
 	struct verify v = { .fmt = fmt, .caps = caps, .bad = bad };
 	unsigned int stores = 0, syncs = 0;

@@ -23,13 +23,13 @@
 enum tag_state { TAG_FREE, TAG_LIVE, TAG_DYING, TAG_FLUSHED, TAG_QUARANTINED };
 
 struct tag_cell {
-	_Atomic uint8_t state;		/* enum tag_state */
+	_Atomic uint8_t state; /* enum tag_state */
 };
 
 struct tag_space {
 	struct ids ids;
 	struct alloc *alloc;
-	struct tag_cell *cell;		/* per tag - first */
+	struct tag_cell *cell; /* per tag - first */
 };
 
 /*
@@ -41,9 +41,9 @@ int tag_space_init(struct tag_space *ts, struct alloc *a, uint32_t first, uint32
 void tag_space_fini(struct tag_space *ts);
 /* A live tag: 0 or -ENOSPC. */
 int tag_get(struct tag_space *ts, uint32_t *tag);
-bool tag_retire(struct tag_space *ts, uint32_t tag);	/* live -> dying */
-bool tag_revive(struct tag_space *ts, uint32_t tag);	/* dying or flushed -> live: the way back */
-bool tag_flushed(struct tag_space *ts, uint32_t tag);	/* dying -> flushed: the flush completed */
+bool tag_retire(struct tag_space *ts, uint32_t tag);  /* live -> dying */
+bool tag_revive(struct tag_space *ts, uint32_t tag);  /* dying or flushed -> live: the way back */
+bool tag_flushed(struct tag_space *ts, uint32_t tag); /* dying -> flushed: the flush completed */
 /*
  * flushed -> free. -EBUSY: it was not flushed; it is quarantined now. -EINVAL: it
  * was free already, or is no tag of this space; nothing changed.

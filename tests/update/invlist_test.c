@@ -190,7 +190,7 @@ struct storm {
 struct storm_arg {
 	struct storm *storm;
 	uint64_t seed;
-	unsigned int base;		/* tags of its own: base to base + STORM_TAGS - 1 */
+	unsigned int base; /* tags of its own: base to base + STORM_TAGS - 1 */
 };
 
 static void storm_visit(void *opaque, uint32_t tag, uint32_t pasid)
@@ -209,7 +209,7 @@ static void *storm_thread(void *opaque)
 	unsigned int count[STORM_TAGS] = { 0 }, wrong = 0;
 	uint64_t seed = arg->seed;
 
-	for (unsigned int turn = 0; turn < 5000; turn++) {
+	for (unsigned int turn = 0; turn < 20000; turn++) {
 		struct inv_node *n = &node[rnd(&seed) % 20];
 		unsigned int mask = 0, want = 0;
 

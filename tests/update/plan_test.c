@@ -13,7 +13,7 @@
 /* A random format: word 0 has the present bit and two bits of kind; kind k uses the bits of mask[k]. */
 struct random_format {
 	struct entry_format fmt;
-	uint64_t mask[5][ENTRY_WORDS_MAX];	/* [4]: not present */
+	uint64_t mask[5][ENTRY_WORDS_MAX]; /* [4]: not present */
 	unsigned int kind_word;
 };
 
@@ -63,7 +63,8 @@ static void random_format(struct random_format *rf, uint64_t *seed)
 }
 
 /* Mostly few bits that differ from @near, so that all strategies are met. */
-static void random_entry(const struct random_format *rf, const uint64_t *near, uint64_t *entry, uint64_t *seed)
+static void random_entry(const struct random_format *rf, const uint64_t *near, uint64_t *entry,
+			 uint64_t *seed)
 {
 	for (unsigned int i = 0; i < rf->fmt.words; i++) {
 		uint64_t change = rnd(seed) % 3 ? 0 : rnd(seed) & rnd(seed) & rnd(seed);
@@ -79,8 +80,8 @@ static void random_entry(const struct random_format *rf, const uint64_t *near, u
 }
 
 /* Naive count of store granules in which bits differ that are in both masks (or in either). */
-static unsigned int granules(const struct entry_format *fmt, unsigned int size, const uint64_t *a, const uint64_t *b,
-			     const uint64_t *ma, const uint64_t *mb, bool either)
+static unsigned int granules(const struct entry_format *fmt, unsigned int size, const uint64_t *a,
+			     const uint64_t *b, const uint64_t *ma, const uint64_t *mb, bool either)
 {
 	unsigned int n = 0;
 
@@ -132,13 +133,14 @@ static void check_random_pair(const struct random_format *rf, const uint64_t *cu
 		assert_int_equal(plan.strategy, UIOMMU_STRATEGY_BREAK);
 		assert_int_equal(plan.gap, UIOMMU_GAP_BLOCKED);
 		assert_non_null(plan.reason);
-		assert_int_equal(plan.best_gap, fmt->fetch_words > 1 &&
-				 granules(fmt, 2, cur, target, mc, mt, false) == 1 ?
-				 UIOMMU_GAP_NONE : UIOMMU_GAP_BLOCKED);
+		assert_int_equal(plan.best_gap,
+				 fmt->fetch_words > 1 && granules(fmt, 2, cur, target, mc, mt, false) == 1
+					 ? UIOMMU_GAP_NONE
+					 : UIOMMU_GAP_BLOCKED);
 		seen->broken++;
 	} else {
-		assert_int_equal(plan.strategy, either > 1 ? UIOMMU_STRATEGY_USED_BITS :
-				 UIOMMU_STRATEGY_SINGLE_STORE);
+		assert_int_equal(plan.strategy,
+				 either > 1 ? UIOMMU_STRATEGY_USED_BITS : UIOMMU_STRATEGY_SINGLE_STORE);
 		assert_int_equal(plan.gap, UIOMMU_GAP_NONE);
 		assert_int_equal(plan.best_gap, UIOMMU_GAP_NONE);
 		assert_null(plan.reason);
@@ -174,10 +176,10 @@ static void random_pairs(void **state)
 struct history {
 	unsigned int n;
 	uint64_t state[CHAIN_STATES][ENTRY_WORDS_MAX];
-	unsigned int window[CHAIN_STATES];	/* state before this window's first store, ascending */
-	unsigned int oldest[CHAIN_STATES];	/* the entry that this window begins with */
+	unsigned int window[CHAIN_STATES]; /* state before this window's first store, ascending */
+	unsigned int oldest[CHAIN_STATES]; /* the entry that this window begins with */
 	unsigned int windows;
-	unsigned int plan_of[CHAIN_STATES];	/* entry [plan_of] to [plan_of + 1] was being changed */
+	unsigned int plan_of[CHAIN_STATES]; /* entry [plan_of] to [plan_of + 1] was being changed */
 };
 
 static void history_add(struct history *h, const struct plan *plan, unsigned int number)
@@ -198,18 +200,20 @@ static void history_add(struct history *h, const struct plan *plan, unsigned int
 }
 
 /* One fetch at random times within a random window, which may span several plans. */
-static void history_fetch(const struct history *h, const struct random_format *rf, unsigned int caps, uint64_t *seed,
-			  unsigned int *oldest, unsigned int *newest, uint64_t *mixture)
+static void history_fetch(const struct history *h, const struct random_format *rf, unsigned int caps,
+			  uint64_t *seed, unsigned int *oldest, unsigned int *newest, uint64_t *mixture)
 {
 	unsigned int w = (unsigned int)(rnd(seed) % h->windows), fw = rf->fmt.fetch_words;
 	unsigned int from = h->window[w], last = w + 1 < h->windows ? h->window[w + 1] : h->n - 1;
-	unsigned int first = from + (unsigned int)(rnd(seed) % (last - from + 1)), pg = rf->fmt.present_word / fw;
+	unsigned int first = from + (unsigned int)(rnd(seed) % (last - from + 1)),
+		     pg = rf->fmt.present_word / fw;
 
 	*oldest = h->oldest[w];
 	*newest = h->plan_of[last] + 1;
 	for (unsigned int g = 0; g < rf->fmt.words / fw; g++) {
 		unsigned int earliest = caps & PLAN_ANY_ORDER ? from : first;
-		unsigned int t = g == pg ? first : earliest + (unsigned int)(rnd(seed) % (last - earliest + 1));
+		unsigned int t =
+			g == pg ? first : earliest + (unsigned int)(rnd(seed) % (last - earliest + 1));
 
 		memcpy(mixture + (size_t)g * fw, h->state[t] + (size_t)g * fw, fw * sizeof(*mixture));
 	}
@@ -283,7 +287,8 @@ static void clear_random(void **state)
 		unsigned int caps = (unsigned int)rnd(&seed) % 4;
 
 		random_format(&rf, &seed);
-		/* Fault flags of a not-present entry would make a third meaning of "clear the present bit alone". */
+		/* Fault flags of a not-present entry would make a third meaning of "clear the present bit
+		 * alone". */
 		memset(rf.mask[4], 0, sizeof(rf.mask[4]));
 		rf.mask[4][rf.fmt.present_word] = rf.fmt.present_bit;
 		random_entry(&rf, NULL, cur, &seed);
@@ -373,7 +378,11 @@ static void joint_decode(const void *arg, const uint64_t *e, struct entry_decode
 static void derive_joint(void **state)
 {
 	static const struct entry_format fmt = {
-		.name = "joint", .words = 2, .fetch_words = 1, .present_bit = 1, .decode = joint_decode,
+		.name = "joint",
+		.words = 2,
+		.fetch_words = 1,
+		.present_bit = 1,
+		.decode = joint_decode,
 	};
 	static const uint64_t present[2] = { 1, 0 }, absent[2] = { 0, ~UINT64_C(0) };
 	struct entry_used used;
@@ -408,11 +417,16 @@ static void toy_decode(const void *arg, const uint64_t *e, struct entry_decoded 
 }
 
 static const struct entry_format toy = {
-	.name = "toy", .words = 4, .fetch_words = 2, .present_bit = 1, .decode = toy_decode,
+	.name = "toy",
+	.words = 4,
+	.fetch_words = 2,
+	.present_bit = 1,
+	.decode = toy_decode,
 };
 
 static const uint64_t absent[4], pass[4] = { TOY(1, 0), 9 }, second_a[4] = { TOY(2, 0xa), 1 },
-	second_b[4] = { TOY(2, 0xb), 2 }, first_a[4] = { TOY(3, 0), 3, 0xa000 }, first_b[4] = { TOY(3, 0), 4, 0xb000 };
+				 second_b[4] = { TOY(2, 0xb), 2 }, first_a[4] = { TOY(3, 0), 3, 0xa000 },
+				 first_b[4] = { TOY(3, 0), 4, 0xb000 };
 
 static void s64(struct plan *p, unsigned int at, uint64_t val)
 {
@@ -422,8 +436,8 @@ static void s64(struct plan *p, unsigned int at, uint64_t val)
 
 static void s128(struct plan *p, unsigned int at, const uint64_t *target)
 {
-	p->step[p->n++] = (struct plan_step){ .op = PLAN_STORE128_OP, .at = at,
-					      .val = { target[at], target[at + 1] } };
+	p->step[p->n++] =
+		(struct plan_step){ .op = PLAN_STORE128_OP, .at = at, .val = { target[at], target[at + 1] } };
 	p->stores++;
 }
 
@@ -434,8 +448,8 @@ static void sync(struct plan *p)
 }
 
 /* Expects the judgement and, if @step is not negative, the step after which it goes wrong. */
-static void judged(const uint64_t *cur, const uint64_t *target, const struct plan *p, unsigned int caps, int want,
-		   int step)
+static void judged(const uint64_t *cur, const uint64_t *target, const struct plan *p, unsigned int caps,
+		   int want, int step)
 {
 	struct plan_violation bad = { 0 };
 	int err = plan_verify(&toy, caps, cur, target, p, &bad);
@@ -486,7 +500,8 @@ static void planted_syncs(void **state)
 {
 	struct plan p = { 0 };
 
-	/* no sync between fill and critical store: wrong in any order, right when the present bit is read first */
+	/* no sync between fill and critical store: wrong in any order, right when the present bit is read
+	 * first */
 	s64(&p, 2, first_a[2]);
 	s128(&p, 0, first_a);
 	sync(&p);
@@ -601,16 +616,11 @@ static void planted_breaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_pairs),
-		cmocka_unit_test(plans_in_a_row),
-		cmocka_unit_test(clear_random),
-		cmocka_unit_test(naive_orders_refused),
-		cmocka_unit_test(derive_random),
-		cmocka_unit_test(derive_joint),
-		cmocka_unit_test(planted_tears),
-		cmocka_unit_test(planted_syncs),
-		cmocka_unit_test(planted_present_bit),
-		cmocka_unit_test(planted_breaks),
+		cmocka_unit_test(random_pairs),	       cmocka_unit_test(plans_in_a_row),
+		cmocka_unit_test(clear_random),	       cmocka_unit_test(naive_orders_refused),
+		cmocka_unit_test(derive_random),       cmocka_unit_test(derive_joint),
+		cmocka_unit_test(planted_tears),       cmocka_unit_test(planted_syncs),
+		cmocka_unit_test(planted_present_bit), cmocka_unit_test(planted_breaks),
 	};
 
 	return cmocka_run_group_tests_name("update.plan", tests, NULL, NULL);

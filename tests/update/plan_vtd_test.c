@@ -9,7 +9,7 @@
 #include "update/util.h"
 
 static const struct vtd_caps vtd = {
-	.cap = 6 | VTD_CAP_FS5LP | 14 << 8,	/* ND: 16-bit domain ids; SAGAW: 3, 4 and 5 levels */
+	.cap = 6 | VTD_CAP_FS5LP | 14 << 8, /* ND: 16-bit domain ids; SAGAW: 3, 4 and 5 levels */
 	.ecap = VTD_ECAP_SMTS | VTD_ECAP_SSTS | VTD_ECAP_FSTS | VTD_ECAP_PT,
 	.haw = 46,
 };
@@ -35,13 +35,23 @@ static void decode_context(const void *arg, const uint64_t *entry, struct entry_
 }
 
 static const struct entry_format pasid_format = {
-	.name = "VT-d PASID entry", .words = VTD_PE_WORDS, .fetch_words = 2, .present_bit = VTD_PE0_P,
-	.decode = decode_pasid, .arg = &vtd, .apart_reason = "apart", .store_reason = "store",
+	.name = "VT-d PASID entry",
+	.words = VTD_PE_WORDS,
+	.fetch_words = 2,
+	.present_bit = VTD_PE0_P,
+	.decode = decode_pasid,
+	.arg = &vtd,
+	.apart_reason = "apart",
+	.store_reason = "store",
 };
 
 static const struct entry_format context_format = {
-	.name = "VT-d context entry", .words = 2, .fetch_words = 2, .present_bit = VTD_CE0_P,
-	.decode = decode_context, .arg = &vtd,
+	.name = "VT-d context entry",
+	.words = 2,
+	.fetch_words = 2,
+	.present_bit = VTD_CE0_P,
+	.decode = decode_context,
+	.arg = &vtd,
 };
 
 enum kind { BLOCKED, IDENTITY, SECOND, FIRST, KINDS };
@@ -117,7 +127,8 @@ static void used_bits_of_pasid_entries(void **state)
 	const uint64_t e2_always = ~(ADDR | VTD_PE2_FSPM | VTD_PE2_WPE | VTD_PE2_IGN);
 	struct house h = pasids();
 
-	/* Reserved bits count as used. Pass-through and first stage: AW and the second-stage pointer are free. */
+	/* Reserved bits count as used. Pass-through and first stage: AW and the second-stage pointer are
+	 * free. */
 	assert_int_equal(h.used[BLOCKED].mask[0], VTD_PE0_P | VTD_PE0_FPD);
 	for (unsigned int i = 1; i < VTD_PE_WORDS; i++)
 		assert_int_equal(h.used[BLOCKED].mask[i], 0);
@@ -207,7 +218,8 @@ static void pairs_of_context_entries(void **state)
 static void fuzzed_entries(void **state)
 {
 	static const uint64_t legal[VTD_PE_WORDS] = {
-		VTD_PE0_P | VTD_PE0_FPD | VTD_PE0_AW | VTD_PE0_PGTT | ADDR, VTD_PE1_DID,
+		VTD_PE0_P | VTD_PE0_FPD | VTD_PE0_AW | VTD_PE0_PGTT | ADDR,
+		VTD_PE1_DID,
 		VTD_PE2_FSPM | VTD_PE2_WPE | VTD_PE2_IGN | ADDR,
 	};
 	uint64_t seed = test_seed() + 2;
@@ -241,7 +253,7 @@ struct expectation {
 	bool same_id;
 	enum uiommu_strategy strategy;
 	unsigned int stores, syncs;
-	enum uiommu_gap best;	/* BLOCKED or NONE; the gap itself follows from the strategy */
+	enum uiommu_gap best; /* BLOCKED or NONE; the gap itself follows from the strategy */
 };
 
 #define SINGLE UIOMMU_STRATEGY_SINGLE_STORE
@@ -274,14 +286,22 @@ static void expect(const struct house *h, unsigned int caps, const struct expect
 #define EXPECT(h, caps, table) expect(h, caps, table, sizeof(table) / sizeof((table)[0]))
 
 static const struct expectation pasid_128[] = {
-	{ BLOCKED, IDENTITY, false, SINGLE, 1, 0, NONE }, { BLOCKED, SECOND, false, SINGLE, 1, 0, NONE },
-	{ BLOCKED, FIRST, false, STEPS, 2, 0, NONE },	  { IDENTITY, BLOCKED, false, SINGLE, 2, 1, NONE },
-	{ SECOND, BLOCKED, false, SINGLE, 2, 1, NONE },	  { FIRST, BLOCKED, false, STEPS, 3, 1, NONE },
-	{ IDENTITY, SECOND, false, SINGLE, 1, 1, NONE },  { SECOND, IDENTITY, false, SINGLE, 1, 1, NONE },
-	{ SECOND, SECOND, false, SINGLE, 1, 1, NONE },	  { SECOND, SECOND, true, SINGLE, 1, 1, NONE },
-	{ IDENTITY, FIRST, false, STEPS, 2, 2, NONE },	  { FIRST, IDENTITY, false, STEPS, 2, 2, NONE },
-	{ SECOND, FIRST, false, STEPS, 2, 2, NONE },	  { FIRST, SECOND, false, STEPS, 2, 2, NONE },
-	{ FIRST, FIRST, false, BREAK, 3, 1, GAP },	  { FIRST, FIRST, true, SINGLE, 1, 1, NONE },
+	{ BLOCKED, IDENTITY, false, SINGLE, 1, 0, NONE },
+	{ BLOCKED, SECOND, false, SINGLE, 1, 0, NONE },
+	{ BLOCKED, FIRST, false, STEPS, 2, 0, NONE },
+	{ IDENTITY, BLOCKED, false, SINGLE, 2, 1, NONE },
+	{ SECOND, BLOCKED, false, SINGLE, 2, 1, NONE },
+	{ FIRST, BLOCKED, false, STEPS, 3, 1, NONE },
+	{ IDENTITY, SECOND, false, SINGLE, 1, 1, NONE },
+	{ SECOND, IDENTITY, false, SINGLE, 1, 1, NONE },
+	{ SECOND, SECOND, false, SINGLE, 1, 1, NONE },
+	{ SECOND, SECOND, true, SINGLE, 1, 1, NONE },
+	{ IDENTITY, FIRST, false, STEPS, 2, 2, NONE },
+	{ FIRST, IDENTITY, false, STEPS, 2, 2, NONE },
+	{ SECOND, FIRST, false, STEPS, 2, 2, NONE },
+	{ FIRST, SECOND, false, STEPS, 2, 2, NONE },
+	{ FIRST, FIRST, false, BREAK, 3, 1, GAP },
+	{ FIRST, FIRST, true, SINGLE, 1, 1, NONE },
 	{ IDENTITY, IDENTITY, true, UIOMMU_STRATEGY_NOTHING, 0, 0, NONE },
 };
 
@@ -308,8 +328,10 @@ static const struct expectation pasid_any[] = {
 
 /* What is fetched at once with the critical word needs no sync of its own. */
 static const struct expectation pasid_64_any[] = {
-	{ BLOCKED, SECOND, false, STEPS, 2, 0, NONE }, { BLOCKED, FIRST, false, STEPS, 3, 1, NONE },
-	{ SECOND, BLOCKED, false, STEPS, 3, 1, NONE }, { SECOND, SECOND, false, BREAK, 3, 1, NONE },
+	{ BLOCKED, SECOND, false, STEPS, 2, 0, NONE },
+	{ BLOCKED, FIRST, false, STEPS, 3, 1, NONE },
+	{ SECOND, BLOCKED, false, STEPS, 3, 1, NONE },
+	{ SECOND, SECOND, false, BREAK, 3, 1, NONE },
 };
 
 static const struct expectation context_128[] = {

@@ -52,16 +52,31 @@ static void every_step_from_every_state(void **state)
 		int result;
 		enum tag_state then;
 	} want[][STEPS] = {
-		[TAG_FREE] = { { 1, TAG_FREE }, { 1, TAG_FREE }, { 1, TAG_FREE }, { -EINVAL, TAG_FREE },
+		[TAG_FREE] = { { 1, TAG_FREE },
+			       { 1, TAG_FREE },
+			       { 1, TAG_FREE },
+			       { -EINVAL, TAG_FREE },
 			       { 1, TAG_FREE } },
-		[TAG_LIVE] = { { 0, TAG_DYING }, { 1, TAG_LIVE }, { 1, TAG_LIVE }, { -EBUSY, TAG_QUARANTINED },
+		[TAG_LIVE] = { { 0, TAG_DYING },
+			       { 1, TAG_LIVE },
+			       { 1, TAG_LIVE },
+			       { -EBUSY, TAG_QUARANTINED },
 			       { 0, TAG_QUARANTINED } },
-		[TAG_DYING] = { { 1, TAG_DYING }, { 0, TAG_LIVE }, { 0, TAG_FLUSHED },
-				{ -EBUSY, TAG_QUARANTINED }, { 0, TAG_QUARANTINED } },
-		[TAG_FLUSHED] = { { 1, TAG_FLUSHED }, { 0, TAG_LIVE }, { 1, TAG_FLUSHED }, { 0, TAG_FREE },
+		[TAG_DYING] = { { 1, TAG_DYING },
+				{ 0, TAG_LIVE },
+				{ 0, TAG_FLUSHED },
+				{ -EBUSY, TAG_QUARANTINED },
+				{ 0, TAG_QUARANTINED } },
+		[TAG_FLUSHED] = { { 1, TAG_FLUSHED },
+				  { 0, TAG_LIVE },
+				  { 1, TAG_FLUSHED },
+				  { 0, TAG_FREE },
 				  { 0, TAG_QUARANTINED } },
-		[TAG_QUARANTINED] = { { 1, TAG_QUARANTINED }, { 1, TAG_QUARANTINED }, { 1, TAG_QUARANTINED },
-				      { -EBUSY, TAG_QUARANTINED }, { 0, TAG_QUARANTINED } },
+		[TAG_QUARANTINED] = { { 1, TAG_QUARANTINED },
+				      { 1, TAG_QUARANTINED },
+				      { 1, TAG_QUARANTINED },
+				      { -EBUSY, TAG_QUARANTINED },
+				      { 0, TAG_QUARANTINED } },
 	};
 
 	for (enum tag_state from = TAG_FREE; from <= TAG_QUARANTINED; from++) {
@@ -77,7 +92,8 @@ static void every_step_from_every_state(void **state)
 			assert_int_equal(take(&ts, step, tag), want[from][step].result);
 			assert_int_equal(tag_state(&ts, tag), want[from][step].then);
 			/* Only a free tag is given again. */
-			assert_int_equal(tag_get(&ts, &again), want[from][step].then == TAG_FREE ? 0 : -ENOSPC);
+			assert_int_equal(tag_get(&ts, &again),
+					 want[from][step].then == TAG_FREE ? 0 : -ENOSPC);
 			tag_space_fini(&ts);
 			assert_int_equal(atomic_load(&a.live), 0);
 		}

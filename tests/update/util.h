@@ -48,14 +48,17 @@ static inline void plan_apply(const struct plan *plan, uint64_t *entry)
 
 static inline void plan_print(const struct plan *plan)
 {
-	print_error("strategy %d gap %d best %d stores %u syncs %u: %s\n", (int)plan->strategy, (int)plan->gap,
-		    (int)plan->best_gap, plan->stores, plan->syncs, plan->reason ? plan->reason : "-");
+	print_error("strategy %d gap %d best %d stores %u syncs %u: %s\n", (int)plan->strategy,
+		    (int)plan->gap, (int)plan->best_gap, plan->stores, plan->syncs,
+		    plan->reason ? plan->reason : "-");
 	for (unsigned int i = 0; i < plan->n; i++) {
 		const struct plan_step *s = &plan->step[i];
 
 		print_error("  %u: %s @%u %016llx %016llx  %s\n", i,
-			    s->op == PLAN_SYNC ? "sync" : s->op == PLAN_STORE64 ? "s64" : "s128", s->at,
-			    (unsigned long long)s->val[0], (unsigned long long)s->val[1], s->why);
+			    s->op == PLAN_SYNC	    ? "sync"
+			    : s->op == PLAN_STORE64 ? "s64"
+						    : "s128",
+			    s->at, (unsigned long long)s->val[0], (unsigned long long)s->val[1], s->why);
 	}
 }
 
