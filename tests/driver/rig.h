@@ -48,6 +48,11 @@ struct rig {
 	void (*after_store)(struct rig *rig, void *opaque);
 	void *opaque;
 	bool hooked;
+	/* After each doorbell of the invalidation queue. */
+	void (*after_doorbell)(struct rig *rig);
+	/* While positive: with each queue error, that descriptor from then on fails too. */
+	unsigned int rearm, rearm_at;
+	bool hung;			/* the queue was left hanging: the model calls its end a misuse */
 	unsigned int stores;
 	/* Descriptors submitted, without waits. */
 	struct u128 desc[256];

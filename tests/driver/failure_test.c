@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hardware that fails: each descriptor of a commit refused in turn, also several in
+ * a row, and a queue that hangs. Whatever happens, each device is on its old or its
+ * new domain or parked, all agree with what the call returned, nothing leaks, and
+ * the queue serves who comes next.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define DEVS 5
+
+struct group_of {
+	struct rig_dev d[DEVS];
+	unsigned int n;
+};
+
+static void group_begin(struct rig *rig, struct group_of *g, unsigned int n)
+{
+	g->n = n;
+	rig_dev_add(rig, &g->d[0], 0x10);
+	for (unsigned int i = 1; i < n; i++)
+		rig_dev_join(rig, &g->d[i], &g->d[0], (uint16_t)(0x10 + 0x50 * i));
+}
+
+static void group_end(struct group_of *g)
+{
+	for (unsigned int i = g->n; i--;)
+		rig_dev_remove(&g->d[i]);
+}
+
+static void all_read(struct rig *rig, struct group_of *g, uint64_t want)
+{
+	for (unsigned int i = 0; i < g->n; i++) {
+		assert_int_equal(rig_look(rig, g->d[i].port), want);
+		assert_int_equal(rig_look(rig, g->d[i].fresh), want);
+	}
+}
+
+/* Old, or blocked if it was parked; the first unit and plain memory agree. */
+static unsigned int none_on_new(struct rig *rig, struct group_of *g, uint64_t old)
+{
+	unsigned int parked = 0;
+
+	for (unsigned int i = 0; i < g->n; i++) {
+		uint64_t got = rig_look(rig, g->d[i].port);
+
+		assert_int_equal(rig_look(rig, g->d[i].fresh), got);
+		if (got == BLOCKED)
+			parked++;
+		else
+			assert_int_equal(got, old);
+	}
+	return parked;
+}
+
+/* One replacement with the k-th descriptor refused and @more after it. True if any was. */
+static bool refuse(const struct rig_opts *o, enum rig_domain from, enum rig_domain to, unsigned int n,
+		   unsigned int k, unsigned int more)
+{
+	struct uiommu_domain *a, *b;
+	struct group_of g;
+	unsigned int parked;
+	uint64_t wa, wb;
+	struct rig rig;
+	bool hit;
+	int err;
+
+	rig_begin(&rig, o);
+	group_begin(&rig, &g, n);
+	a = rig_domain(&rig, from, &wa);
+	b = rig_domain(&rig, to, &wb);
+	assert_int_equal(uiommu_group_replace_domain(g.d[0].group, a, NULL, NULL), 0);
+	all_read(&rig, &g, wa);
+	rig.rearm = more;
+	rig.rearm_at = 1;
+	vtd_model_fail_descriptor(rig.hw, k, VTD_FAIL_IQE);
+	err = uiommu_group_replace_domain(g.d[0].group, b, NULL, NULL);
+	rig.rearm = 0;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+	hit = rig.events[UIOMMU_EVENT_QUEUE_ERROR];
+	if (err) {
+		assert_true(hit);
+		assert_int_equal(err, -EIO);
+		parked = none_on_new(&rig, &g, wa);
+		assert_int_equal(parked, wa == BLOCKED ? n : rig.events[UIOMMU_EVENT_PARKED]);
+	} else {
+		all_read(&rig, &g, wb);
+	}
+	assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
+	/* The queue and the group go on. */
+	uiommu_detach_group(g.d[0].group);
+	assert_int_equal(uiommu_attach_group(g.d[0].group, b, NULL), 0);
+	all_read(&rig, &g, wb);
+	assert_int_equal(uiommu_group_replace_domain(g.d[0].group, a, NULL, NULL), 0);
+	all_read(&rig, &g, wa);
+	uiommu_detach_group(g.d[0].group);
+	group_end(&g);
+	rig_domain_free(a);
+	rig_domain_free(b);
+	rig_end(&rig);
+	return hit;
+}
+
+static void each_descriptor_refused(void **state)
+{
+	static const struct {
+		struct rig_opts o;
+		enum rig_domain from, to;
+	} cases[] = {
+		{ { .mode = UIOMMU_VTD_SCALABLE }, D_SECOND_A, D_SECOND_B },
+		{ { .mode = UIOMMU_VTD_SCALABLE }, D_FIRST_A, D_SECOND_B },
+		{ { .mode = UIOMMU_VTD_SCALABLE }, D_FIRST_A, D_FIRST_B },
+		{ { .mode = UIOMMU_VTD_LEGACY }, D_SECOND_A, D_IDENTITY },
+		{ { .mode = UIOMMU_VTD_LEGACY, .no_store128 = true }, D_SECOND_A, D_SECOND_B },
+	};
+
+	for (unsigned int c = 0; c < sizeof(cases) / sizeof(cases[0]); c++)
+		for (unsigned int n = 1; n <= DEVS; n += 2)
+			for (unsigned int more = 0; more < 3; more++)
+				for (unsigned int k = 1; refuse(&cases[c].o, cases[c].from, cases[c].to, n, k, more); k++)
+					assert_true(k < 100);
+}
+
+/* To blocking and to the default nothing may fail: who cannot get there is parked. */
+static void detach_with_refusals(void **state)
+{
+	for (unsigned int k = 1; k < 12; k++) {
+		struct group_of g;
+		struct uiommu_domain *a, *id;
+		uint64_t wa, wi;
+		struct rig rig;
+
+		rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
+		group_begin(&rig, &g, 3);
+		a = rig_domain(&rig, D_SECOND_A, &wa);
+		id = rig_domain(&rig, D_IDENTITY, &wi);
+		assert_int_equal(uiommu_group_set_default_domain(g.d[0].group, id), 0);
+		assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
+		rig.rearm = 2;
+		rig.rearm_at = 1;
+		vtd_model_fail_descriptor(rig.hw, k, VTD_FAIL_IQE);
+		uiommu_detach_group(g.d[0].group);
+		rig.rearm = 0;
+		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+		none_on_new(&rig, &g, wi);
+		assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
+		assert_int_equal(to_vtdd_domain(a)->attached, 0);
+		assert_int_equal(to_vtdd_domain(a)->list.n, 0);
+		rig_domain_free(a);
+		assert_int_equal(uiommu_group_set_default_domain(g.d[0].group, uiommu_blocking_domain(rig.iommu)), 0);
+		all_read(&rig, &g, BLOCKED);
+		group_end(&g);
+		rig_domain_free(id);
+		rig_end(&rig);
+	}
+}
+
+static void hanging_queue(void **state)
+{
+	struct uiommu_domain *a, *b;
+	struct group_of g;
+	uint64_t wa, wb;
+	struct rig rig;
+	int err;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	to_vtdd(rig.iommu)->queue.timeout_ns = 2000000;
+	group_begin(&rig, &g, 2);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	b = rig_domain(&rig, D_SECOND_B, &wb);
+	assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
+	all_read(&rig, &g, wa);
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_HANG);
+	err = uiommu_group_replace_domain(g.d[0].group, b, NULL, NULL);
+	assert_int_equal(err, -ETIMEDOUT);
+	/* Not even parking worked: hardware may reach both, so both are kept. */
+	assert_true(rig.events[UIOMMU_EVENT_QUARANTINED] > 0);
+	assert_true(a->quarantined && b->quarantined);
+	assert_int_equal(to_vtdd_domain(a)->attached, 2);
+	assert_int_equal(to_vtdd_domain(b)->attached, 2);
+	assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), -ETIMEDOUT);
+	/* It comes back to life: the devices are blocked at last. */
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+	uiommu_detach_group(g.d[0].group);
+	all_read(&rig, &g, BLOCKED);
+	assert_int_equal(to_vtdd_domain(a)->attached, 0);
+	assert_int_equal(to_vtdd_domain(b)->attached, 0);
+	group_end(&g);
+	rig_domain_free(a);
+	rig_domain_free(b);
+	rig_end(&rig);
+}
+
+/* Everything stays hung to the end: what could not be proven free is freed when the unit is off. */
+static void hung_for_ever(void **state)
+{
+	struct uiommu_domain *a;
+	struct group_of g;
+	struct rig rig;
+	uint64_t wa;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	to_vtdd(rig.iommu)->queue.timeout_ns = 1000000;
+	group_begin(&rig, &g, 2);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_HANG);
+	rig.hung = true;
+	uiommu_detach_group(g.d[0].group);
+	group_end(&g);
+	rig_domain_free(a);
+	rig_end(&rig);
+}
+
+/* The tables of an unmap whose flush was refused are kept until no device can hold them. */
+static void unmap_refused(void **state)
+{
+	struct uiommu_domain *a;
+	struct rig_dev d;
+	struct rig rig;
+	uint64_t wa;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	rig_dev_add(&rig, &d, 0x77);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+	assert_int_equal(rig_look(&rig, d.port), wa);
+	rig_clear(&rig);
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+	assert_int_equal(uiommu_unmap(a, 0, UINT64_C(1) << 39), -EIO);
+	assert_int_equal(rig.tables_freed, 0);
+	assert_non_null(strstr(rig.text[UIOMMU_EVENT_QUEUE_ERROR], "reserved field"));
+	uiommu_detach_group(d.group);
+	rig_domain_free(a);
+	assert_true(rig.tables_freed >= 2);
+	rig_dev_remove(&d);
+	rig_end(&rig);
+}
+
+/* Pages that a refused invalidation may have left in caches are not reused. */
+static void release_refused(void **state)
+{
+	size_t pages;
+	struct rig_dev d;
+	struct rig rig;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	pages = pool_live(rig.ctx->pool);
+	rig_dev_add(&rig, &d, 0x77);
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+	rig_dev_remove(&d);
+	assert_int_equal(pool_live(rig.ctx->pool), pages + 3);
+	rig_dev_add(&rig, &d, 0x77);
+	assert_int_equal(rig_look(&rig, d.port), BLOCKED);
+	rig_dev_remove(&d);
+	rig_end(&rig);
+}
+
+/* More descriptors than the ring holds, one wait never coming: nobody overwrites what is in flight. */
+static void full_queue(void **state)
+{
+	struct vtdd_iommu *vi;
+	struct vtdd_inv inv;
+	struct rig rig;
+	unsigned int ok = 0;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
+	vi = to_vtdd(rig.iommu);
+	vi->queue.timeout_ns = 500000;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_HANG);
+	for (unsigned int round = 0; round < 8; round++) {
+		vtdd_inv_init(&inv);
+		for (unsigned int i = 0; i < VTDD_INV_MAX; i++)
+			vtdd_inv_iotlb_domain(&inv, i);
+		assert_int_equal(vtdd_queue_run(vi, &inv), -ETIMEDOUT);
+		assert_true(vi->queue.tail - vi->queue.done < VTDD_QUEUE_SIZE);
+	}
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+	vi->queue.timeout_ns = UINT64_C(5000000000);
+	for (unsigned int round = 0; round < 40; round++) {
+		vtdd_inv_init(&inv);
+		for (unsigned int i = 0; i < VTDD_INV_MAX + 5; i++)
+			vtdd_inv_iotlb_domain(&inv, i);
+		assert_true(inv.full);
+		ok += !vtdd_queue_run(vi, &inv);
+	}
+	assert_int_equal(ok, 40);
+	rig_end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_descriptor_refused), cmocka_unit_test(detach_with_refusals),
+		cmocka_unit_test(hanging_queue),	   cmocka_unit_test(hung_for_ever),
+		cmocka_unit_test(unmap_refused),	   cmocka_unit_test(release_refused),
+		cmocka_unit_test(full_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
