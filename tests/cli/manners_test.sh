@@ -1,0 +1,142 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Manners of the command: help, version, suggestions, exit codes, JSON alone on stdout,
+# plain ASCII where the terminal or the locale asks for it. TAP on stdout.
+# Usage: manners_test.sh PATH-TO-UIOMMU
+set -u
+uiommu=$1
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+n=0
+
+ok() {
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		sed 's/^/# out: /' "$dir/out" | head -20
+		sed 's/^/# err: /' "$dir/err" | head -20
+	fi
+}
+
+# expect STATUS NAME ARGS...: runs with stdin closed, keeps out and err.
+expect() {
+	want=$1
+	name=$2
+	shift 2
+	"$uiommu" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	got=$?
+	[ "$got" = "$want" ]
+	ok $? "$name (exit $got, expected $want)"
+}
+
+has() {
+	grep -q -- "$2" "$dir/$1"
+	ok $? "$3"
+}
+
+empty() {
+	[ ! -s "$dir/$1" ]
+	ok $? "$2"
+}
+
+# No byte outside printable ASCII, newline and tab; no escape sequences.
+plain() {
+	! LC_ALL=C grep -q '[^[:print:][:space:]]' "$dir/$1"
+	ok $? "$2"
+}
+
+narrow() {
+	! grep -qE '^.{81,}' "$dir/$1"
+	ok $? "$2"
+}
+
+expect 0 "no arguments: a summary"
+has out "Usage: uiommu VERB" "the summary says how it is used"
+narrow out "the summary fits 80 columns"
+expect 0 "--help" --help
+expect 0 "--version" --version
+has out "^uiommu [0-9][0-9.]*$" "--version prints name and version"
+for verb in demo swap bench; do
+	expect 0 "$verb --help" "$verb" --help
+	has out "Usage: uiommu $verb" "$verb --help says how it is used"
+	narrow out "$verb --help fits 80 columns"
+done
+expect 2 "unknown verb" swop
+has err "did you mean 'swap'" "an unknown verb gets a suggestion"
+empty out "an unknown verb prints nothing to stdout"
+expect 2 "unknown verb, nothing close" xyzzyplugh
+has err "uiommu --help" "it points to the list of verbs"
+expect 2 "an option before the verb" --bogus
+expect 2 "unknown option of a verb" swap --bogus
+empty out "unknown option: nothing on stdout"
+expect 2 "bad number" swap --switches=many
+has err "switches" "a bad number is named"
+expect 2 "bad kind" swap --from=third
+expect 2 "bad mode" swap --mode=odd
+expect 2 "first stage in legacy mode" swap --mode=legacy --from=first
+has err "legacy" "it says why"
+expect 2 "remap between different kinds" swap --method=remap --from=identity
+expect 2 "bench without a name" bench
+expect 2 "bench with an unknown name" bench nothing
+expect 2 "plot with a strange ending" swap --plot=x.gif
+expect 1 "a file that is not there" swap --file=/nonexistent/file --switches=1
+has err "nonexistent" "the missing file is named"
+
+printf 'some bytes to copy\n%s\n' "$(seq 1 5000)" >"$dir/file"
+expect 0 "swap of a small file" swap --file="$dir/file" --output="$dir/copy" --switches=200
+plain out "swap's output is plain ASCII without a terminal"
+empty err "swap draws no progress without a terminal"
+cmp -s "$dir/file" "$dir/copy"
+ok $? "the copy is the file"
+sum=$(sha256sum <"$dir/file" | cut -d' ' -f1)
+[ "$(grep -c "$sum" "$dir/out")" = 2 ]
+ok $? "both SHA-256 sums are those of sha256sum"
+expect 0 "swap --json" swap --file="$dir/file" --switches=200 --json
+empty err "swap --json prints nothing to stderr"
+python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); r=d["rows"][0]; assert r["switches"]==200 and r["gap"]=="none" and r["files_equal"] is True' "$dir/out"
+ok $? "stdout is JSON alone, with the row's keys"
+expect 0 "swap --steered" swap --steered --seed=7 --file="$dir/file" --switches=6
+expect 0 "demo --json" demo --json --seconds=0.05 --file="$dir/file"
+python3 - "$dir/out" <<'E'
+import json, sys
+keys = "hw mode from to method gap strategy switches dma_right dma_stale dma_wrong dma_blocked ns_median ns_p99 files_equal".split()
+rows = json.load(open(sys.argv[1]))["rows"]
+assert rows and all(sorted(r) == sorted(keys) for r in rows)
+assert all(r["gap"] in ("none", "equal", "blocked", "unknown") for r in rows)
+E
+ok $? "demo --json has exactly the promised keys"
+expect 0 "demo in 80 columns" demo --seconds=0.05 --file="$dir/file"
+plain out "demo is plain ASCII without a terminal"
+# The file's name may be long; the table may not.
+sed -n '4,$p' "$dir/out" >"$dir/out2" && mv "$dir/out2" "$dir/out"
+narrow out "demo's table fits 80 columns"
+
+# On a terminal (a pseudo-terminal from script(1)): colour, unless asked otherwise.
+on_terminal() {
+	env "$@" script -qec "$uiommu swap --file=$dir/file --switches=3000" /dev/null >"$dir/out" 2>"$dir/err" </dev/null
+}
+if command -v script >/dev/null; then
+	esc=$(printf '\033')
+	on_terminal TERM=xterm LC_ALL=C.UTF-8
+	has out "$esc\[" "on a terminal there is colour"
+	on_terminal TERM=xterm NO_COLOR=1
+	! grep -q "$esc" "$dir/out"
+	ok $? "NO_COLOR is obeyed"
+	on_terminal TERM=dumb
+	! grep -q "$esc" "$dir/out"
+	ok $? "TERM=dumb has no escapes"
+	! grep -q '#####' "$dir/out"
+	ok $? "TERM=dumb has no progress bar"
+	on_terminal TERM=xterm LC_ALL=C NO_COLOR=1
+	tr -d '\r' <"$dir/out" >"$dir/out2" && mv "$dir/out2" "$dir/out"
+	plain out "a C locale gives plain ASCII"
+else
+	n=$((n + 1))
+	echo "ok $n - terminal output # SKIP no script(1)"
+fi
+"$uiommu" --help >/dev/full 2>"$dir/err"
+[ $? = 1 ]
+ok $? "a full disk is an error"
+echo "1..$n"
