@@ -41,6 +41,14 @@ struct task_spin {
 /* One turn of a wait loop: a pause, now and then sched_yield(); steered: another task runs. */
 void task_relax(struct task_spin *spin);
 
+/*
+ * For a task that works without end, at a point where nobody waits for it (between
+ * two DMA batches): gives the CPU away if somebody wants it. Without it the scheduler
+ * takes the CPU in the middle of a batch, and who drains waits for a time slice.
+ * Not at every call, since between two batches a device is not normally idle.
+ */
+void task_pass(struct task_spin *spin);
+
 #ifdef UIOMMU_STEERED
 
 #include "base/choice.h"

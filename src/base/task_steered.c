@@ -166,6 +166,12 @@ void task_relax(struct task_spin *spin)
 		fiber_switch(set, t);
 }
 
+void task_pass(struct task_spin *spin)
+{
+	spin->turns++;
+	choice_interleave(CHOICE_WAIT);
+}
+
 void fiber_main(struct task *t)
 {
 	struct task_set *set = t->set;

@@ -13,6 +13,7 @@
 
 /* Pauses between two sched_yield(): long enough for a short batch, short when threads outnumber cores. */
 #define SPINS_PER_YIELD 64
+#define PASSES_PER_YIELD 8
 
 struct task_set {
 	struct alloc *alloc;
@@ -93,6 +94,12 @@ void task_relax(struct task_spin *spin)
 	if (++spin->turns % SPINS_PER_YIELD)
 		pause_cpu();
 	else
+		sched_yield();
+}
+
+void task_pass(struct task_spin *spin)
+{
+	if (!(++spin->turns % PASSES_PER_YIELD))
 		sched_yield();
 }
 

@@ -2,7 +2,7 @@
 /*
  * Inside the copy engine: the run (what CTRL.enable starts and ends), the threads
  * and what they share. engine.c has the registers and the run, work.c does one
- * descriptor. Hosts use uiommu/copy.h, and copy_create_in() in a task set of theirs.
+ * descriptor. Hosts use uiommu/copy.h.
  *
  * Invariants:
  * 1. A claim is one descriptor of one run, held by one thread. Claims are taken
@@ -39,6 +39,7 @@ struct copy_thread {
 	struct uiommu_copy *copy;
 	struct uiommu_agent *agent;
 	struct task *task;
+	struct task_spin pass;
 	unsigned int in_batch;		/* accesses in the open batch; 0: none is open */
 	struct copy_claim claim;
 	/* Written by the thread alone, read by anybody. */
@@ -50,7 +51,6 @@ struct uiommu_copy {
 	struct uiommu_ctx *ctx;
 	struct uiommu_port *port;
 	struct task_set *tasks;
-	bool own_tasks;
 	unsigned int n_threads;
 	struct copy_thread *threads;
 	struct crc32c crc;
@@ -71,13 +71,6 @@ struct uiommu_copy {
 	/* Completed with head not there yet; bit: index modulo size. */
 	uint64_t finished[(1u << COPY_SIZE_LG2_MAX) / 64];
 };
-
-/*
- * uiommu_copy_create() with tasks of a set of the caller's, which must outlive the
- * engine. In the steered build this is the way to let an engine run beside other tasks.
- */
-int copy_create_in(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid, unsigned int threads,
-		   struct task_set *tasks, struct uiommu_copy **copy);
 
 /* False once the claim's run has ended. Any thread, no lock. */
 static inline bool copy_claim_valid(const struct copy_thread *t)

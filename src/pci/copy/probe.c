@@ -7,7 +7,6 @@
 
 #include <errno.h>
 
-#include "base/choice.h"
 #include "base/clock.h"
 #include "base/ctx.h"
 #include "pci/copy/bell.h"
@@ -18,14 +17,14 @@
 struct probe {
 	struct probe_opts opts;
 	struct uiommu_agent *agent;
-	struct task *task;		/* NULL once it was joined */
+	struct task *task; /* NULL once it was joined */
 	atomic_bool stop;
 	/*
 	 * The controller stores paused and looks at resting; the probe stores resting and
 	 * looks at paused before each batch. Sequentially consistent, so one sees the other.
 	 */
 	atomic_bool paused, resting;
-	struct bell bell;		/* resume and stop ring */
+	struct bell bell; /* resume and stop ring */
 	uint64_t rng;
 	uint64_t longest_ticks;
 	_Atomic uint64_t accesses;
@@ -104,6 +103,7 @@ static void probe_main(void *arg)
 {
 	struct probe *p = arg;
 	uint64_t done = 0, limit = p->opts.limit ? p->opts.limit : UINT64_MAX;
+	struct task_spin spin = { 0 };
 
 	while (done < limit && !atomic_load_explicit(&p->stop, memory_order_relaxed)) {
 		if (atomic_load_explicit(&p->paused, memory_order_seq_cst)) {
@@ -117,7 +117,7 @@ static void probe_main(void *arg)
 		uiommu_agent_end(p->agent);
 		probe_watch_end(&p->watch);
 		atomic_store_explicit(&p->accesses, done, memory_order_relaxed);
-		choice_interleave(CHOICE_WAIT);
+		task_pass(&spin);
 	}
 	/* For good. */
 	atomic_store_explicit(&p->resting, true, memory_order_seq_cst);
@@ -137,7 +137,8 @@ int probe_start(const struct probe_opts *opts, struct probe **probe)
 	if (!p->opts.batch)
 		p->opts.batch = BATCH_DEFAULT;
 	p->rng = opts->seed;
-	(void)clock_ns(0);	/* its first call measures for a while: not in a batch */
+	atomic_init(&p->paused, opts->paused);
+	(void)clock_ns(0); /* its first call measures for a while: not in a batch */
 	err = uiommu_agent_create(opts->ctx, &p->agent);
 	if (err)
 		goto free_probe;

@@ -111,6 +111,7 @@ struct probe_opts {
 	unsigned int n_pages;
 	unsigned int batch;		/* accesses per agent batch; 0: 16 */
 	uint64_t seed;			/* choice of page, offset, length */
+	bool paused;			/* starts as after probe_pause() */
 	uint64_t limit;			/* stop after so many accesses; 0: none */
 };
 

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/choice.h"
-
 /* One thread writes, so no read-modify-write is needed. */
 static void count(_Atomic uint64_t *counter)
 {
@@ -26,7 +24,7 @@ static void batch_close(struct copy_thread *t)
 		return;
 	t->in_batch = 0;
 	uiommu_agent_end(t->agent);
-	choice_interleave(CHOICE_WAIT);
+	task_pass(&t->pass);
 }
 
 static int dma(struct copy_thread *t, uint32_t pasid, enum uiommu_prot access, uiommu_iova_t iova, void *buf,
