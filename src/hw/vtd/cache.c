@@ -14,10 +14,10 @@
 
 #define KEY_VALID	BIT64(0)
 #define KEY_SIZE	FIELD(2, 1)
-#define KEY_TYPE	FIELD(4, 3)
 #define KEY_ADDR	FIELD(63, 12)
 #define TAG_DID		FIELD(15, 0)
 #define TAG_PASID	FIELD(35, 16)
+#define TAG_TYPE	FIELD(41, 40)
 #define VAL_R		BIT64(0)
 #define VAL_W		BIT64(1)
 #define VAL_DIRTY	BIT64(2)
@@ -139,8 +139,7 @@ void config_drop(struct config_line *line)
 
 static uint64_t line_key(const struct iotlb_line *line, unsigned int size)
 {
-	return (line->iova & (~UINT64_C(0) << size_shift(size))) | KEY_VALID | field_put(KEY_SIZE, size) |
-	       field_put(KEY_TYPE, line->type);
+	return (line->iova & (~UINT64_C(0) << size_shift(size))) | KEY_VALID | field_put(KEY_SIZE, size);
 }
 
 static struct iotlb_set *find_set(struct cache *c, uint64_t iova, uint16_t did, unsigned int size)
@@ -150,10 +149,15 @@ static struct iotlb_set *find_set(struct cache *c, uint64_t iova, uint16_t did, 
 	return &c->sets[(h ^ h >> 10) % IOTLB_SETS];
 }
 
-/* The parts of the tag that a lookup compares. */
-static uint64_t tag_mask(unsigned int type)
+static unsigned int tag_type(uint64_t tag)
 {
-	return type == IOTLB_SECOND ? TAG_DID : TAG_DID | TAG_PASID;
+	return (unsigned int)field_get(TAG_TYPE, tag);
+}
+
+/* The parts of a line's tag that a lookup compares. */
+static uint64_t tag_mask(uint64_t tag)
+{
+	return tag_type(tag) == IOTLB_SECOND ? TAG_DID : TAG_DID | TAG_PASID;
 }
 
 static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, uint64_t key,
@@ -170,11 +174,12 @@ static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, u
 	gen = atomic_load_explicit(&set->gen[way], memory_order_acquire);
 	if (atomic_load_explicit(&set->seq, memory_order_relaxed) != seq)
 		return false;
-	if ((tag ^ want) & tag_mask(line->type))
+	if ((tag ^ want) & tag_mask(tag))
 		return false;
 	/* The filler's PASID counts, also for second stage, where lookups do not compare it (6.5.2.4). */
-	if (gen != iotlb_gen(c, line->type, line->did, (uint32_t)field_get(TAG_PASID, tag)))
+	if (gen != iotlb_gen(c, tag_type(tag), line->did, (uint32_t)field_get(TAG_PASID, tag)))
 		return false;
+	line->type = (uint8_t)tag_type(tag);
 	line->size = (uint8_t)size;
 	line->pa = val & VAL_ADDR;
 	line->r = val & VAL_R;
@@ -219,13 +224,13 @@ static void set_end(struct iotlb_set *set)
 }
 
 /* The way that holds the same mapping, or the next victim. */
-static unsigned int choose_way(struct iotlb_set *set, uint64_t key, uint64_t tag, uint64_t mask)
+static unsigned int choose_way(struct iotlb_set *set, uint64_t key, uint64_t tag)
 {
 	for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
 		uint64_t k = atomic_load_explicit(&set->key[way], memory_order_relaxed);
 		uint64_t t = atomic_load_explicit(&set->tag[way], memory_order_relaxed);
 
-		if (k == key && !((t ^ tag) & mask))
+		if (k == key && !((t ^ tag) & (tag_mask(tag) | TAG_TYPE)))
 			return way;
 	}
 	for (unsigned int way = 0; way < IOTLB_WAYS; way++)
@@ -237,7 +242,7 @@ static unsigned int choose_way(struct iotlb_set *set, uint64_t key, uint64_t tag
 void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb_line *line)
 {
 	uint64_t key = line_key(line, line->size);
-	uint64_t tag = line->did | field_put(TAG_PASID, line->pasid);
+	uint64_t tag = line->did | field_put(TAG_PASID, line->pasid) | field_put(TAG_TYPE, line->type);
 	uint64_t val = line->pa | (line->r ? VAL_R : 0) | (line->w ? VAL_W : 0) |
 		       (line->dirty ? VAL_DIRTY : 0);
 	struct iotlb_set *set = find_set(c, line->iova, line->did, line->size);
@@ -250,7 +255,7 @@ void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb
 	if (cache_config_epoch(c) != txn->config_epoch ||
 	    atomic_load_explicit(&c->iotlb_epoch, memory_order_acquire) != txn->iotlb_epoch)
 		goto out;						/* (3), (4), (7) */
-	way = choose_way(set, key, tag, tag_mask(line->type));
+	way = choose_way(set, key, tag);
 	set_begin(set);
 	atomic_store_explicit(&set->key[way], key, memory_order_release);
 	atomic_store_explicit(&set->tag[way], tag, memory_order_release);
@@ -266,8 +271,8 @@ out:
 /* What a removal names. */
 struct range {
 	uint64_t addr, mask;	/* mask: the bits below the range's size */
-	uint64_t tag, tag_mask;
-	bool types[3];
+	uint64_t tag;
+	uint64_t compare[3];	/* by type: the parts of the tag that must be equal; 0: not this type */
 };
 
 static bool range_hits(const struct range *r, uint64_t key, uint64_t tag)
@@ -275,7 +280,7 @@ static bool range_hits(const struct range *r, uint64_t key, uint64_t tag)
 	uint64_t page = (UINT64_C(1) << size_shift((unsigned int)field_get(KEY_SIZE, key))) - 1;
 
 	/* Both are naturally aligned: they overlap if one contains the other. */
-	return (key & KEY_VALID) && r->types[field_get(KEY_TYPE, key)] && !((tag ^ r->tag) & r->tag_mask) &&
+	return (key & KEY_VALID) && r->compare[tag_type(tag)] && !((tag ^ r->tag) & r->compare[tag_type(tag)]) &&
 	       !((key ^ r->addr) & KEY_ADDR & ~(page | r->mask));
 }
 
@@ -316,10 +321,11 @@ void iotlb_evict(struct cache *c, const struct iotlb_line *line)
 		.addr = line->iova,
 		.mask = 4095,
 		.tag = line->did | field_put(TAG_PASID, line->pasid),
-		.tag_mask = tag_mask(line->type),
+		.compare = { [IOTLB_SECOND] = TAG_DID,
+			     [IOTLB_FIRST] = TAG_DID | TAG_PASID,
+			     [IOTLB_PASS] = TAG_DID | TAG_PASID },
 	};
 
-	r.types[line->type] = true;
 	range_remove(c, &r);
 }
 
@@ -383,8 +389,7 @@ void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int 
 		.addr = addr,
 		.mask = am_mask(am),
 		.tag = did,
-		.tag_mask = TAG_DID,
-		.types = { [IOTLB_SECOND] = true, [IOTLB_PASS] = true },
+		.compare = { [IOTLB_SECOND] = TAG_DID, [IOTLB_PASS] = TAG_DID },
 	};
 
 	gen_raise(&c->iotlb_epoch);
@@ -404,8 +409,7 @@ void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64
 		.addr = addr,
 		.mask = am_mask(am),
 		.tag = did | field_put(TAG_PASID, pasid),
-		.tag_mask = TAG_DID | TAG_PASID,
-		.types = { [IOTLB_FIRST] = true },
+		.compare = { [IOTLB_FIRST] = TAG_DID | TAG_PASID },
 	};
 
 	gen_raise(&c->iotlb_epoch);

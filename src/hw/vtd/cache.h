@@ -58,7 +58,12 @@ struct pasid_gens {
 #define CACHE_DIDS 65536u
 #define CACHE_PASIDS 65536u
 
-enum iotlb_type {		/* part of the tag */
+/*
+ * Of a line, not of a lookup: the tags of 6.2 do not contain the translation type. A
+ * lookup hits a second-stage line of its domain id and any line of its domain id and
+ * PASID. An entry that changes its type and keeps its tag without a flush shows here.
+ */
+enum iotlb_type {
 	IOTLB_SECOND,		/* tag: domain id */
 	IOTLB_FIRST,		/* tag: domain id and PASID */
 	IOTLB_PASS,		/* tag: domain id and PASID */
@@ -72,8 +77,8 @@ struct iotlb_set {
 	_Atomic uint32_t seq;			/* odd while it changes */
 	struct lock lock;			/* who changes it */
 	uint32_t hand;				/* lock: next victim */
-	_Atomic uint64_t key[IOTLB_WAYS];	/* address, type, size; 0: no line */
-	_Atomic uint64_t tag[IOTLB_WAYS];	/* domain id and PASID of the filler */
+	_Atomic uint64_t key[IOTLB_WAYS];	/* address, size; 0: no line */
+	_Atomic uint64_t tag[IOTLB_WAYS];	/* type, domain id and PASID of the filler */
 	_Atomic uint64_t val[IOTLB_WAYS];	/* address and permissions */
 	_Atomic uint64_t gen[IOTLB_WAYS];
 } __attribute__((aligned(64)));
@@ -145,9 +150,9 @@ void config_fill(struct cache *c, const struct cache_txn *txn, struct config_lin
 		 const uint64_t words[CONFIG_WORDS], uint64_t gen);
 void config_drop(struct config_line *line);
 
-/* Fills in the rest of *@line from iova, did, pasid, type; false if nothing current is cached. No lock. */
+/* Fills in the rest of *@line from iova, did, pasid; false if nothing current is cached. No lock. */
 bool iotlb_lookup(struct cache *c, struct iotlb_line *line);
-/* @gen: from iotlb_gen(), taken before the walk's last read may be older than any invalidation. */
+/* Publishes unless an invalidation began since @txn, or another filler is at that set. */
 void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb_line *line);
 /* Takes out the line that iotlb_lookup() would find, as any eviction may. */
 void iotlb_evict(struct cache *c, const struct iotlb_line *line);

@@ -244,7 +244,7 @@ static bool hit(struct vtd_txn *t, struct iotlb_line *line, enum vtd_reason *rea
 static enum vtd_reason translate(struct vtd_txn *t, uint64_t *pa)
 {
 	struct iotlb_line line = { .iova = t->req->iova };
-	bool use_cache = t->model->caching && (t->xlat.pgtt != VTD_PGTT_PASS || t->model->cache_pass);
+	bool use_cache = t->model->caching;
 	enum vtd_reason reason = check_input(t);
 	bool fill = false;
 
@@ -252,10 +252,10 @@ static enum vtd_reason translate(struct vtd_txn *t, uint64_t *pa)
 		return reason;
 	line.did = t->xlat.did;
 	line.pasid = t->pasid;
-	line.type = iotlb_type(t);
 	if (!use_cache || !hit(t, &line, &reason)) {
+		line.type = iotlb_type(t);
 		reason = walk(t, &line);
-		fill = use_cache;
+		fill = use_cache && (line.type != IOTLB_PASS || t->model->cache_pass);
 	}
 	if (reason)
 		return reason;
