@@ -70,7 +70,11 @@ UIOMMU_API void uiommu_group_destroy(struct uiommu_group *group);
  * the group is prepared), -ENOMEM or the driver's error; on error nothing changed.
  */
 UIOMMU_API int uiommu_device_add(struct uiommu_group *group, uint16_t rid, struct uiommu_device **dev);
-/* Takes a device out; its accesses are blocked afterwards. Cannot fail. */
+/*
+ * Takes a device out; its accesses are blocked afterwards. Cannot fail: if hardware
+ * does, it is an event, and the RID can be added again once blocking it succeeds
+ * (device_add tries). An empty group is on its default domain again.
+ */
 UIOMMU_API void uiommu_device_remove(struct uiommu_device *dev);
 UIOMMU_API uint16_t uiommu_device_rid(const struct uiommu_device *dev);
 
@@ -113,7 +117,9 @@ UIOMMU_API int uiommu_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t i
 /*
  * A group's default domain (identity or paging, made by the caller, who keeps it
  * alive as long as the group). Only while the group is on its default or blocking
- * domain: -EBUSY otherwise. Without one the default is the blocking domain.
+ * domain: -EBUSY otherwise. Without one the default is the blocking domain. A group
+ * that waits on its default moves to the new one, unless it was put on blocking by
+ * a call; if that fails nothing changed.
  */
 UIOMMU_API int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_domain *domain);
 UIOMMU_API struct uiommu_domain *uiommu_group_domain(struct uiommu_group *group);
@@ -143,8 +149,9 @@ UIOMMU_API void uiommu_block_group(struct uiommu_group *group);
  * @report: what was done or why not; may be NULL
  *
  * -EOPNOTSUPP: the demand cannot be met, nothing was touched. -EBUSY: a replacement
- * is prepared. Errors of hardware: every device is back on the old domain, or
- * parked, which is an event.
+ * is prepared. -EIO with report.refused: parking that device failed earlier; detach
+ * tries again. Errors of hardware: every device is back on the old domain, or
+ * parked, which is an event; the next replacement brings parked ones along.
  */
 UIOMMU_API int uiommu_group_replace_domain(struct uiommu_group *group, struct uiommu_domain *domain,
 					   const struct uiommu_replace_opts *opts, struct uiommu_report *report);

@@ -48,6 +48,7 @@ int group_set_domain(struct uiommu_group *group, struct uiommu_domain *to, unsig
 	if (err)
 		return err;
 	if (to == group->domain) {
+		domain_get(to);
 		group_settle(group, to, NULL, flags);
 		return 0;
 	}
@@ -63,7 +64,8 @@ int group_set_domain(struct uiommu_group *group, struct uiommu_domain *to, unsig
 		err = engine_commit(&run, 1, flags, plan, times);
 	if (!err)
 		group_settle(group, to, NULL, flags);
-	domain_put(to);
+	else
+		domain_put(to);
 	choice_interleave(CHOICE_CORE);
 	return err;
 }

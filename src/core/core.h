@@ -110,7 +110,10 @@ void slot_init(struct uiommu_device *dev, struct uiommu_domain *to);
 unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to, struct core_slot **slots);
 /* The first stuck device: a change that may fail is refused while there is one. NULL: none. */
 struct uiommu_device *group_stuck(struct uiommu_group *group);
-/* Makes @to the group's domain after its devices were moved. Group lock held. */
+/*
+ * Makes @to the group's domain after its devices were moved. The caller's use of
+ * @to (domain_get()) becomes the group's. Group lock held.
+ */
 void group_settle(struct uiommu_group *group, struct uiommu_domain *to, void *handle, unsigned int flags);
 /*
  * group_set_domain - the one change of one group

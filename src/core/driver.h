@@ -24,7 +24,7 @@ struct core_slot {
 	/*
 	 * Set by a failing commit: hardware may be on either domain, in any mixture,
 	 * and the core must park the device. May be set for several slots of a batch
-	 * from *done on; the core clears it before each commit.
+	 * from *done on; clear when commit is called: lost ones do not come again.
 	 */
 	bool lost;
 	/* Driver's, valid from prepare to finish or abort. */

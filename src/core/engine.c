@@ -173,8 +173,6 @@ static int commit_batch(struct uiommu_iommu *iommu, struct core_slot **slots, un
 {
 	int err;
 
-	for (unsigned int i = 0; i < n; i++)
-		slots[i]->lost = false;
 	*done = 0;
 	err = iommu->ops->commit(iommu, slots, n, direction, done, times);
 	if (!err)

@@ -107,9 +107,6 @@ void group_settle(struct uiommu_group *group, struct uiommu_domain *to, void *ha
 
 	group->handle = handle;
 	group->blocked = to == group->iommu->blocking && !(flags & CORE_TO_DEFAULT);
-	if (to == old)
-		return;
-	domain_get(to);
 	group->domain = to;
 	domain_put(old);
 }
@@ -327,8 +324,10 @@ void uiommu_device_remove(struct uiommu_device *dev)
 	dev->next = NULL;
 	group->n_devices--;
 	/* An empty group starts again from its default, and holds on to no domain of a user. */
-	if (!group->n_devices && !group->blocked)
+	if (!group->n_devices && !group->blocked) {
+		domain_get(group->default_domain);
 		group_settle(group, group->default_domain, NULL, CORE_TO_DEFAULT);
+	}
 	device_end(dev);
 	lock_drop(&group->lock);
 }

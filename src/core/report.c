@@ -26,10 +26,9 @@ void report_init(struct uiommu_report *report)
 
 static void copy_reason(char *to, const char *from)
 {
-	size_t len = strnlen(from, UIOMMU_REASON_LEN - 1);
-
-	memcpy(to, from, len);
-	to[len] = '\0';
+	/* Not the whole array: the common reason is empty. A driver's may lack its end. */
+	memccpy(to, from, '\0', UIOMMU_REASON_LEN - 1);
+	to[UIOMMU_REASON_LEN - 1] = '\0';
 }
 
 void report_copy(struct uiommu_report *to, const struct uiommu_report *from)

@@ -221,13 +221,6 @@ free_txn:
 	return err;
 }
 
-/* The group is free again. Its slots are idle. */
-static void part_unpin(struct txn_part *part)
-{
-	domain_put(part->domain);
-	part->group->part = NULL;
-}
-
 void txn_cancel(struct uiommu_group *group)
 {
 	struct txn_part *part = group->part;
@@ -240,7 +233,8 @@ void txn_cancel(struct uiommu_group *group)
 		dev->slot.state = SLOT_IDLE;
 	}
 	/* The part keeps its reference to the group: commit or abort drops it. */
-	part_unpin(part);
+	domain_put(part->domain);
+	group->part = NULL;
 }
 
 /* Undoes what is still prepared. All group locks held. */
@@ -273,9 +267,11 @@ static int txn_commit(struct uiommu_txn *txn, bool times)
 	for (unsigned int i = 0; i < txn->n; i++) {
 		struct txn_part *part = &txn->parts[i];
 
+		part->group->part = NULL;
 		if (!err)
 			group_settle(part->group, part->domain, part->handle, 0);
-		part_unpin(part);
+		else
+			domain_put(part->domain);
 	}
 	return err;
 }

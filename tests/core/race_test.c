@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -40,6 +41,13 @@ struct racer {
 	uint64_t r;
 	unsigned int number;
 };
+
+/* Let others in: the adversary, or the scheduler. */
+static void let_in(void)
+{
+	choice_interleave(CHOICE_CORE);
+	sched_yield();
+}
 
 static struct uiommu_domain *some_domain(struct racer *me, unsigned int group)
 {
@@ -94,6 +102,7 @@ static void txn_step(struct racer *me)
 	}
 	if (uiommu_replace_prepare(me->race->ctx, t, n, NULL, &txn, &report))
 		return;
+	let_in();
 	if (one_in(&me->r, 4)) {
 		uiommu_replace_abort(txn);
 		return;
@@ -112,7 +121,7 @@ static void plug_step(struct racer *me)
 	int err = uiommu_device_add(me->race->group[g], (uint16_t)rid, &dev);
 
 	require(!err == !!dev);
-	choice_interleave(CHOICE_CORE);
+	let_in();
 	if (!err)
 		uiommu_device_remove(dev);
 }
@@ -130,7 +139,7 @@ static void lifetime_step(struct racer *me)
 	if (one_in(&me->r, 2)) {
 		uiommu_group_replace_domain(me->race->group[g], mine, NULL, NULL);
 	} else if (!uiommu_replace_prepare(me->race->ctx, &t, 1, NULL, &txn, NULL)) {
-		choice_interleave(CHOICE_CORE);
+		let_in();
 		if (one_in(&me->r, 2)) {
 			uiommu_replace_commit(txn, NULL);
 			txn = NULL;
@@ -172,8 +181,8 @@ static void fault_step(struct racer *me)
 static void race(void *arg)
 {
 	static void (*const steps[TASKS])(struct racer *me) = {
-		replace_step, replace_step, detach_step, txn_step, txn_step, plug_step, plug_step, lifetime_step,
-		map_step,
+		replace_step, replace_step, detach_step, txn_step, txn_step, plug_step, plug_step,
+		lifetime_step, map_step,
 	};
 	struct racer *me = arg;
 
