@@ -41,14 +41,14 @@ enum uiommu_copy_reg {
 	UIOMMU_COPY_RING = 0x00,	/* IOVA of the descriptor ring, 64-byte aligned */
 	UIOMMU_COPY_DONE = 0x08,	/* IOVA of the completion ring, 32-byte aligned */
 	UIOMMU_COPY_SIZE = 0x10,	/* log2 of the entries of both rings, 1 to 16 */
-	UIOMMU_COPY_TAIL = 0x18,	/* producer index (free running, 32 bits); writing it starts work */
-	UIOMMU_COPY_HEAD = 0x20,	/* RO: descriptors completed, in order (free running, 32 bits) */
-	UIOMMU_COPY_MSI_ADDR = 0x28,	/* multiple of 4: bits 1:0 are ignored. Without PASID, whatever PASID is */
+	UIOMMU_COPY_TAIL = 0x18,	/* producer index (free running, 32 bits); a write starts work */
+	UIOMMU_COPY_HEAD = 0x20,	/* RO: descriptors completed in order (free running, 32 bits) */
+	UIOMMU_COPY_MSI_ADDR = 0x28,	/* multiple of 4; the MSI itself never has a PASID */
 	UIOMMU_COPY_MSI_DATA = 0x30,
 	UIOMMU_COPY_CTRL = 0x38,	/* bit 0 enable, bit 1 MSI enable, bit 2 retry blocked accesses */
-	UIOMMU_COPY_STATUS = 0x40,	/* RO: bit 0 running or ending, bit 1 stopped by an error on a ring */
+	UIOMMU_COPY_STATUS = 0x40,	/* RO: bit 0 running or ending, bit 1 stopped by a ring error */
 	UIOMMU_COPY_PASID = 0x48,	/* PASID for all accesses; bit 63: none (reset value) */
-	UIOMMU_COPY_BLOCKED = 0x50,	/* RO: accesses that the IOMMU blocked, retries included, since creation */
+	UIOMMU_COPY_BLOCKED = 0x50,	/* RO: accesses blocked, retries too, since creation */
 	UIOMMU_COPY_ACCESSES = 0x58,	/* RO: accesses made or tried, since creation */
 };
 
@@ -68,7 +68,7 @@ enum {
 /* Fields that an operation does not name are ignored. A length of 0 is done at once. */
 enum uiommu_copy_op {
 	UIOMMU_COPY_OP_NOP,
-	UIOMMU_COPY_OP_COPY,		/* src, dst, len; upwards: an overlap that moves up is not memmove() */
+	UIOMMU_COPY_OP_COPY,		/* src, dst, len; upwards, so not memmove() when dst overlaps */
 	UIOMMU_COPY_OP_FILL,		/* dst, len, pattern: byte i is byte i modulo 8 of pattern */
 	UIOMMU_COPY_OP_CRC32C,		/* src, len */
 };
@@ -90,7 +90,7 @@ struct uiommu_copy_desc {		/* 64 bytes, little endian */
 enum uiommu_copy_status {
 	UIOMMU_COPY_OK = 1,		/* 0: not written yet */
 	UIOMMU_COPY_FAULT,		/* an access was blocked: iova says where */
-	UIOMMU_COPY_BAD_DESC,		/* unknown operation or flag, reserved not zero, range beyond 2^64 */
+	UIOMMU_COPY_BAD_DESC,		/* unknown op or flag, reserved not zero, range beyond 2^64 */
 	UIOMMU_COPY_BUS_ERROR,		/* translated, but no memory there: iova says where */
 };
 
@@ -111,13 +111,17 @@ struct uiommu_copy;
 /*
  * uiommu_copy_create - plug a copy engine in at @rid
  * @threads: engine threads, 1 to 16
- * The caller owns *@copy and destroys it before @hw. 0, -EEXIST, -EINVAL, -ENOMEM, -EAGAIN (no thread).
+ * The caller owns *@copy and destroys it before @hw. 0, -EEXIST, -EINVAL, -ENOMEM,
+ * -EAGAIN (no thread).
  */
 UIOMMU_API int uiommu_copy_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid,
 				  unsigned int threads, struct uiommu_copy **copy);
 /* Ends its run, stops its threads and unplugs it. Not from a callback of DMA. NULL is ignored. */
 UIOMMU_API void uiommu_copy_destroy(struct uiommu_copy *copy);
-/* Register accesses; unknown offsets read 0 and ignore writes. Any thread, also an MSI hook. They do not wait. */
+/*
+ * Register accesses; unknown offsets read 0 and ignore writes. Any thread, also in
+ * an MSI hook; they do not wait for DMA.
+ */
 UIOMMU_API uint64_t uiommu_copy_read(struct uiommu_copy *copy, unsigned int reg);
 UIOMMU_API void uiommu_copy_write(struct uiommu_copy *copy, unsigned int reg, uint64_t val);
 /* The port, for accesses of the same requester by other agents (probes). */

@@ -8,7 +8,8 @@
 
 #include "base/task.h"
 
-/* About the time that a descriptor of a busy ring takes to arrive; a sleep costs a system call on each side. */
+/* About the time that a descriptor of a busy ring takes to arrive; a sleep costs a system call on each side.
+ */
 #define SPIN_TURNS 256
 
 void bell_init(struct bell *bell)

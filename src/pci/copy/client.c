@@ -16,19 +16,19 @@
 
 struct shadow {
 	struct uiommu_copy_desc desc;
-	uint32_t tries;			/* submitted again so often */
+	uint32_t tries; /* submitted again so often */
 };
 
 struct copy_client {
 	struct copy_client_opts opts;
 	uint32_t size;
-	uint64_t *ring, *done;		/* device memory */
+	uint64_t *ring, *done; /* device memory */
 	struct shadow *shadow;
-	uint32_t tail;			/* next to submit */
-	uint32_t kicked;		/* tail as the engine knows it */
-	uint32_t next;			/* next to collect */
-	uint32_t head;			/* HEAD when last read */
-	uint64_t waiting_since;		/* ticks: last completion, or first submission after idling */
+	uint32_t tail;		/* next to submit */
+	uint32_t kicked;	/* tail as the engine knows it */
+	uint32_t next;		/* next to collect */
+	uint32_t head;		/* HEAD when last read */
+	uint64_t waiting_since; /* ticks: last completion, or first submission after idling */
 	uint64_t longest_ticks;
 	struct copy_client_stats stats;
 };
@@ -72,7 +72,8 @@ int copy_client_create(const struct copy_client_opts *opts, struct copy_client *
 	struct copy_client *c;
 	int err;
 
-	if (opts->size_lg2 < 1 || opts->size_lg2 > 16 || (uintptr_t)opts->mem % sizeof(struct uiommu_copy_desc))
+	if (opts->size_lg2 < 1 || opts->size_lg2 > 16 ||
+	    (uintptr_t)opts->mem % sizeof(struct uiommu_copy_desc))
 		return -EINVAL;
 	c = alloc_struct(opts->alloc, struct copy_client);
 	if (!c)
@@ -88,7 +89,7 @@ int copy_client_create(const struct copy_client_opts *opts, struct copy_client *
 	err = start_engine(c);
 	if (err)
 		goto free_shadow;
-	(void)clock_ns(0);	/* its first call measures for a while: not when stats are asked for */
+	(void)clock_ns(0); /* its first call measures for a while: not when stats are asked for */
 	*client = c;
 	return 0;
 

@@ -21,7 +21,7 @@ struct copy_client;
 struct copy_client_opts {
 	struct alloc *alloc;
 	struct uiommu_copy *copy;	/* not running; outlives the client */
-	void *mem;			/* copy_client_bytes() of memory for the rings, 64-byte aligned, ... */
+	void *mem;			/* both rings, copy_client_bytes(); 64-byte aligned, ... */
 	uiommu_iova_t iova;		/* ... where the engine sees it; 64-byte aligned */
 	unsigned int size_lg2;		/* of the entries, 1 to 16 */
 	uint32_t pasid;			/* or UIOMMU_NO_PASID */

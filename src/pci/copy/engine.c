@@ -106,7 +106,7 @@ static void write_tail(struct uiommu_copy *c, uint64_t val)
 	c->tail = tail;
 }
 
-UIOMMU_API void uiommu_copy_write(struct uiommu_copy *c, unsigned int reg, uint64_t val)
+void uiommu_copy_write(struct uiommu_copy *c, unsigned int reg, uint64_t val)
 {
 	lock_take(&c->lock);
 	switch (reg) {
@@ -191,7 +191,7 @@ static uint64_t read_locked(struct uiommu_copy *c, unsigned int reg)
 	}
 }
 
-UIOMMU_API uint64_t uiommu_copy_read(struct uiommu_copy *c, unsigned int reg)
+uint64_t uiommu_copy_read(struct uiommu_copy *c, unsigned int reg)
 {
 	uint64_t val;
 
@@ -203,7 +203,7 @@ UIOMMU_API uint64_t uiommu_copy_read(struct uiommu_copy *c, unsigned int reg)
 	return val;
 }
 
-UIOMMU_API struct uiommu_port *uiommu_copy_port(struct uiommu_copy *c)
+struct uiommu_port *uiommu_copy_port(struct uiommu_copy *c)
 {
 	return c->port;
 }
@@ -365,8 +365,8 @@ static void init_state(struct uiommu_copy *c, struct uiommu_ctx *ctx, unsigned i
 	c->pasid = UIOMMU_COPY_PASID_NONE;
 }
 
-int copy_create_in(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid, unsigned int threads,
-		   struct task_set *tasks, struct uiommu_copy **copy)
+int uiommu_copy_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid, unsigned int threads,
+		       struct uiommu_copy **copy)
 {
 	struct uiommu_copy *c;
 	int err = -ENOMEM;
@@ -377,7 +377,6 @@ int copy_create_in(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid, u
 	if (!c)
 		return -ENOMEM;
 	init_state(c, ctx, threads);
-	c->tasks = tasks;
 	c->threads = alloc_zeroed(&ctx->alloc, threads, sizeof(*c->threads));
 	if (!c->threads)
 		goto free_copy;
@@ -387,12 +386,17 @@ int copy_create_in(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid, u
 	err = create_agents(c);
 	if (err)
 		goto destroy_port;
-	err = start_threads(c);
+	err = task_set_create(&ctx->alloc, 0, &c->tasks);
 	if (err)
 		goto free_agents;
+	err = start_threads(c);
+	if (err)
+		goto destroy_tasks;
 	*copy = c;
 	return 0;
 
+destroy_tasks:
+	task_set_destroy(c->tasks);
 free_agents:
 	destroy_agents(c, threads);
 destroy_port:
@@ -405,24 +409,7 @@ free_copy:
 	return err;
 }
 
-UIOMMU_API int uiommu_copy_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw, uint16_t rid,
-				  unsigned int threads, struct uiommu_copy **copy)
-{
-	struct task_set *tasks;
-	int err;
-
-	err = task_set_create(&ctx->alloc, 0, &tasks);
-	if (err)
-		return err;
-	err = copy_create_in(ctx, hw, rid, threads, tasks, copy);
-	if (err)
-		task_set_destroy(tasks);
-	else
-		(*copy)->own_tasks = true;
-	return err;
-}
-
-UIOMMU_API void uiommu_copy_destroy(struct uiommu_copy *c)
+void uiommu_copy_destroy(struct uiommu_copy *c)
 {
 	struct uiommu_ctx *ctx;
 
@@ -430,8 +417,7 @@ UIOMMU_API void uiommu_copy_destroy(struct uiommu_copy *c)
 		return;
 	ctx = c->ctx;
 	stop_threads(c, c->n_threads);
-	if (c->own_tasks)
-		task_set_destroy(c->tasks);
+	task_set_destroy(c->tasks);
 	destroy_agents(c, c->n_threads);
 	uiommu_port_destroy(c->port);
 	bell_fini(&c->bell);

@@ -16,7 +16,8 @@
 
 #include "base/sanitize.h"
 
-/* How far a switcher may run ahead; a little less than half, so that the last look in judge_stamp() is content. */
+/* How far a switcher may run ahead; a little less than half, so that the last look in judge_stamp() is
+ * content. */
 #define AHEAD (PROBE_HISTORY / 2 - 2)
 
 _Static_assert((PROBE_HISTORY & (PROBE_HISTORY - 1)) == 0, "entries are found by index modulo PROBE_HISTORY");
@@ -64,14 +65,16 @@ static void entry_store(struct probe_history *h, uint64_t index, uint64_t domain
 	 * and can tell that the entry it was looking for is gone.
 	 */
 	atomic_store_explicit(&h->installed[index % PROBE_HISTORY].domain, domain, memory_order_release);
-	atomic_store_explicit(&h->installed[index % PROBE_HISTORY].generation, generation, memory_order_release);
+	atomic_store_explicit(&h->installed[index % PROBE_HISTORY].generation, generation,
+			      memory_order_release);
 }
 
 static struct probe_stamp entry_load(const struct probe_history *h, uint64_t index)
 {
 	struct probe_stamp stamp;
 
-	stamp.domain = atomic_load_explicit(&h->installed[index % PROBE_HISTORY].domain, memory_order_acquire);
+	stamp.domain =
+		atomic_load_explicit(&h->installed[index % PROBE_HISTORY].domain, memory_order_acquire);
 	stamp.generation =
 		atomic_load_explicit(&h->installed[index % PROBE_HISTORY].generation, memory_order_acquire);
 	return stamp;
@@ -237,7 +240,8 @@ static size_t first_odd_cell(const struct probe_cell *cells, size_t n, uiommu_io
 }
 
 /* Whether entries [first, last] hold the stamp. */
-static bool installed_in(const struct probe_history *h, uint64_t first, uint64_t last, struct probe_stamp stamp)
+static bool installed_in(const struct probe_history *h, uint64_t first, uint64_t last,
+			 struct probe_stamp stamp)
 {
 	for (uint64_t k = first; k <= last; k++) {
 		struct probe_stamp s = entry_load(h, k);
@@ -265,7 +269,8 @@ static enum verdict judge_stamp(const struct probe_history *h, uint64_t before, 
 		if (installed_in(h, oldest, first - 1, stamp))
 			verdict = VERDICT_STALE;
 	}
-	/* Entry now / 2 + 1 may be half stored; it and all before it overwrote what is PROBE_HISTORY older. */
+	/* Entry now / 2 + 1 may be half stored; it and all before it overwrote what is PROBE_HISTORY older.
+	 */
 	now = atomic_load_explicit(&h->seq, memory_order_acquire);
 	if (now / 2 + 1 - first >= PROBE_HISTORY)
 		return VERDICT_UNJUDGED;
