@@ -28,7 +28,8 @@ static void check_desc(const struct rig *rig, uint32_t tag, const struct want *w
 	assert_int_equal(field_get(first ? VTD_PIOTLB0_G : VTD_IOTLB0_G, rig->desc[0].lo), w->g);
 	assert_int_equal(field_get(VTD_IOTLB0_DID, rig->desc[0].lo), tag);
 	if (!first)
-		assert_int_equal(rig->desc[0].lo & (VTD_IOTLB0_DR | VTD_IOTLB0_DW), VTD_IOTLB0_DR | VTD_IOTLB0_DW);
+		assert_int_equal(rig->desc[0].lo & (VTD_IOTLB0_DR | VTD_IOTLB0_DW),
+				 VTD_IOTLB0_DR | VTD_IOTLB0_DW);
 	if (w->g == VTD_IOTLB_G_PAGE) {
 		assert_int_equal(rig->desc[0].hi & VTD_IOTLB1_ADDR, w->addr);
 		assert_int_equal(field_get(VTD_IOTLB1_AM, rig->desc[0].hi), w->am);
@@ -36,7 +37,8 @@ static void check_desc(const struct rig *rig, uint32_t tag, const struct want *w
 	}
 }
 
-static void unmap_one(struct rig *rig, struct uiommu_domain *d, uint64_t iova, uint64_t size, const struct want *w)
+static void unmap_one(struct rig *rig, struct uiommu_domain *d, uint64_t iova, uint64_t size,
+		      const struct want *w)
 {
 	assert_int_equal(uiommu_map(d, iova, 2 * M, size, UIOMMU_READ), 0);
 	rig_clear(rig);
@@ -61,7 +63,7 @@ static void unmap_flushes(struct rig *rig, bool first)
 	assert_int_equal(rig->n_desc, 0);
 	assert_true(rig->tables_freed > 0);
 	assert_int_equal(uiommu_attach_group(dev.group, d, NULL), 0);
-	assert_int_equal(uiommu_map(d, 0, RAM_BASE, 0x1000, UIOMMU_READ), 0);	/* keeps the tables of 0..2M */
+	assert_int_equal(uiommu_map(d, 0, RAM_BASE, 0x1000, UIOMMU_READ), 0); /* keeps the tables of 0..2M */
 	unmap_one(rig, d, 0x1000, 0x1000, &(struct want){ type, page, 0x1000, 0, true });
 	unmap_one(rig, d, 0x2000, 0x2000, &(struct want){ type, page, 0x2000, 1, true });
 	/* Not aligned to its size: the smallest block that holds it. */
@@ -159,7 +161,8 @@ static void failing_map_is_flushed(void **state)
 
 /* ---- what there is ---- */
 
-static int try_domain(struct rig *rig, enum uiommu_domain_type type, enum uiommu_stage stage, unsigned int levels)
+static int try_domain(struct rig *rig, enum uiommu_domain_type type, enum uiommu_stage stage,
+		      unsigned int levels)
 {
 	struct uiommu_domain_opts o = { .size = sizeof(o), .type = type, .stage = stage, .levels = levels };
 	struct uiommu_domain *d;

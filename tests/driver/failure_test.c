@@ -120,7 +120,8 @@ static void each_descriptor_refused(void **state)
 	for (unsigned int c = 0; c < sizeof(cases) / sizeof(cases[0]); c++)
 		for (unsigned int n = 1; n <= DEVS; n += 2)
 			for (unsigned int more = 0; more < 3; more++)
-				for (unsigned int k = 1; refuse(&cases[c].o, cases[c].from, cases[c].to, n, k, more); k++)
+				for (unsigned int k = 1;
+				     refuse(&cases[c].o, cases[c].from, cases[c].to, n, k, more); k++)
 					assert_true(k < 100);
 }
 
@@ -150,7 +151,8 @@ static void detach_with_refusals(void **state)
 		assert_int_equal(to_vtdd_domain(a)->attached, 0);
 		assert_int_equal(to_vtdd_domain(a)->list.n, 0);
 		rig_domain_free(a);
-		assert_int_equal(uiommu_group_set_default_domain(g.d[0].group, uiommu_blocking_domain(rig.iommu)), 0);
+		assert_int_equal(
+			uiommu_group_set_default_domain(g.d[0].group, uiommu_blocking_domain(rig.iommu)), 0);
 		all_read(&rig, &g, BLOCKED);
 		group_end(&g);
 		rig_domain_free(id);
@@ -294,9 +296,12 @@ static void full_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_descriptor_refused), cmocka_unit_test(detach_with_refusals),
-		cmocka_unit_test(hanging_queue),	   cmocka_unit_test(hung_for_ever),
-		cmocka_unit_test(unmap_refused),	   cmocka_unit_test(release_refused),
+		cmocka_unit_test(each_descriptor_refused),
+		cmocka_unit_test(detach_with_refusals),
+		cmocka_unit_test(hanging_queue),
+		cmocka_unit_test(hung_for_ever),
+		cmocka_unit_test(unmap_refused),
+		cmocka_unit_test(release_refused),
 		cmocka_unit_test(full_queue),
 	};
 

@@ -39,7 +39,8 @@ static struct expected expect(const struct rig_opts *o, enum rig_domain from, en
 		return e;
 	}
 	if (o->no_store128 || (is_first(from) && is_first(to)))
-		return (struct expected){ UIOMMU_GAP_BLOCKED, UIOMMU_STRATEGY_BREAK, 1 + (o->any_order && first) };
+		return (struct expected){ UIOMMU_GAP_BLOCKED, UIOMMU_STRATEGY_BREAK,
+					  1 + (o->any_order && first) };
 	if (first)
 		return (struct expected){ UIOMMU_GAP_NONE, UIOMMU_STRATEGY_USED_BITS, 2 };
 	return e;
@@ -73,7 +74,8 @@ static void check_report(const struct rig_opts *o, enum rig_domain from, enum ri
 {
 	struct expected e = expect(o, from, to);
 
-	if (r->gap != e.gap || (r->strategy != e.strategy && to != D_BLOCKED) || r->config_syncs != e.syncs || r->stores != rig->stores)
+	if (r->gap != e.gap || (r->strategy != e.strategy && to != D_BLOCKED) || r->config_syncs != e.syncs ||
+	    r->stores != rig->stores)
 		print_error("mode %d no128 %d any %d: %d to %d: gap %d strategy %d syncs %u stores %u (%u)\n",
 			    (int)o->mode, o->no_store128, o->any_order, (int)from, (int)to, (int)r->gap,
 			    (int)r->strategy, r->config_syncs, r->stores, rig->stores);
@@ -157,7 +159,9 @@ static void pairs_without_store128(void **state)
 static void pairs_any_order(void **state)
 {
 	struct rig_opts o = {
-		.mode = UIOMMU_VTD_SCALABLE, .any_order = true, .model.preset = UIOMMU_PRESET_ANY_ORDER,
+		.mode = UIOMMU_VTD_SCALABLE,
+		.any_order = true,
+		.model.preset = UIOMMU_PRESET_ANY_ORDER,
 	};
 
 	all_pairs(&o);
@@ -181,8 +185,8 @@ static void prove(struct vtdd_iommu *vi, unsigned int caps, enum vtdd_kind from,
 			vtdd_entry_set_tag(vi, b, 0x00F1);
 		plan_make(&vi->fmt, caps, a, &vi->used[from], b, &vi->used[to], &plan);
 		if (plan_verify(&vi->fmt, caps, a, b, &plan, &bad)) {
-			print_error("%s caps %u: kind %d to %d, step %u: %s\n", vi->fmt.name, caps, (int)from, (int)to,
-				    bad.step, bad.what);
+			print_error("%s caps %u: kind %d to %d, step %u: %s\n", vi->fmt.name, caps, (int)from,
+				    (int)to, bad.step, bad.what);
 			fail();
 		}
 	}
@@ -199,7 +203,8 @@ static void plans_are_proven(void **state)
 		for (unsigned int caps = 0; caps < 4; caps++)
 			for (unsigned int from = 0; from < kinds; from++)
 				for (unsigned int to = 0; to < kinds; to++)
-					prove(to_vtdd(rig.iommu), caps, (enum vtdd_kind)from, (enum vtdd_kind)to);
+					prove(to_vtdd(rig.iommu), caps, (enum vtdd_kind)from,
+					      (enum vtdd_kind)to);
 		rig_end(&rig);
 	}
 }
@@ -276,12 +281,9 @@ static void group_in_one_batch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pairs_scalable),
-		cmocka_unit_test(pairs_legacy),
-		cmocka_unit_test(pairs_without_store128),
-		cmocka_unit_test(pairs_any_order),
-		cmocka_unit_test(plans_are_proven),
-		cmocka_unit_test(demand_not_met),
+		cmocka_unit_test(pairs_scalable),	  cmocka_unit_test(pairs_legacy),
+		cmocka_unit_test(pairs_without_store128), cmocka_unit_test(pairs_any_order),
+		cmocka_unit_test(plans_are_proven),	  cmocka_unit_test(demand_not_met),
 		cmocka_unit_test(group_in_one_batch),
 	};
 

@@ -97,7 +97,10 @@ static void start_fresh(struct rig *rig)
 void rig_begin_hw(struct rig *rig, const struct rig_opts *opts)
 {
 	struct uiommu_ctx_opts ctx_opts = {
-		.size = sizeof(ctx_opts), .event = on_event, .opaque = rig, .pool_bytes = 64 << 20,
+		.size = sizeof(ctx_opts),
+		.event = on_event,
+		.opaque = rig,
+		.pool_bytes = 64 << 20,
 	};
 	struct uiommu_vtd_model_opts model = opts->model, qemu = { .size = sizeof(qemu) };
 
@@ -130,7 +133,10 @@ void rig_begin_hw(struct rig *rig, const struct rig_opts *opts)
 int rig_create_iommu(struct rig *rig, const struct rig_opts *opts)
 {
 	struct uiommu_vtd_opts o = {
-		.size = sizeof(o), .mode = opts->mode, .no_store128 = opts->no_store128, .any_order = opts->any_order,
+		.size = sizeof(o),
+		.mode = opts->mode,
+		.no_store128 = opts->no_store128,
+		.any_order = opts->any_order,
 	};
 	int err = uiommu_vtd_create(rig->ctx, rig->hw, &o, &rig->iommu);
 
@@ -193,7 +199,9 @@ void rig_dev_remove(struct rig_dev *d)
 struct uiommu_domain *rig_paging(struct rig *rig, enum uiommu_stage stage)
 {
 	struct uiommu_domain_opts opts = {
-		.size = sizeof(opts), .type = UIOMMU_DOMAIN_PAGING, .stage = stage,
+		.size = sizeof(opts),
+		.type = UIOMMU_DOMAIN_PAGING,
+		.stage = stage,
 	};
 	struct uiommu_domain *d = NULL;
 	int err = uiommu_domain_alloc(rig->iommu, &opts, &d);

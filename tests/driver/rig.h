@@ -23,8 +23,8 @@
 
 #define RAM_BASE UINT64_C(0x100000)
 #define RAM_SIZE UINT64_C(0x100000)
-#define RIG_IOVA UINT64_C(0x110000)	/* inside of the RAM, so that identity leads somewhere */
-#define BLOCKED UINT64_MAX		/* result of rig_look() */
+#define RIG_IOVA UINT64_C(0x110000) /* inside of the RAM, so that identity leads somewhere */
+#define BLOCKED UINT64_MAX	    /* result of rig_look() */
 #define RIG_KINDS 6
 
 /* What a device can be on. A page of RAM holds its own address, so a read tells the domain. */
@@ -52,7 +52,7 @@ struct rig {
 	void (*after_doorbell)(struct rig *rig);
 	/* While positive: with each queue error, that descriptor from then on fails too. */
 	unsigned int rearm, rearm_at;
-	bool hung;			/* the queue was left hanging: the model calls its end a misuse */
+	bool hung; /* the queue was left hanging: the model calls its end a misuse */
 	unsigned int stores;
 	/* Descriptors submitted, without waits. */
 	struct u128 desc[256];
@@ -66,7 +66,7 @@ struct rig {
 struct rig_opts {
 	enum uiommu_vtd_mode mode;
 	bool no_store128, any_order;
-	bool plain;			/* no second unit, no hooks: for threads */
+	bool plain; /* no second unit, no hooks: for threads */
 	struct uiommu_vtd_model_opts model;
 };
 

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replacements, maps and unmaps under DMA. The same tasks run as threads in the
+ * production build (and under TSan) and as fibers in the steered build, where a
+ * seeded adversary decides what hardware and tasks do next; there each deliberate
+ * mistake of the driver must be found.
+ *
+ * Every domain leads RIG_IOVA to a page of its own that holds the domain's mark. A
+ * page that a domain or mapping gave up is overwritten as soon as the call
+ * returned, so that an access that lands too late is seen. An access is right if it
+ * saw the mark of a domain that was installed between its begin and its end.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "base/choice.h"
+#include "base/rcu.h"
+#include "base/task.h"
+#include "update/mutant.h"
+
+#ifdef UIOMMU_STEERED
+#define ROUNDS 6
+#define SEEDS 150
+#define MUTANT_SEEDS 400
+#else
+#define ROUNDS 300
+#define SEEDS 1
+#endif
+
+#define POISON UINT64_C(0xDEADDEADDEADDEAD)
+#define MAP_IOVA UINT64_C(0x40000000)
+#define MARK(domain, round) ((uint64_t)(domain) << 32 | (round))
+#define SETTLED 4 /* domains that live through a run: second A, second B, identity, first */
+
+struct storm {
+	struct rig rig;
+	struct rig_dev dev, on_a, on_b;
+	struct uiommu_domain *settled[SETTLED];
+	uint64_t mark[SETTLED];
+	struct uiommu_domain *passing;	       /* made, used and freed again and again */
+	_Atomic uint64_t want[2 * ROUNDS + 2]; /* what the device sees after the n-th replacement */
+	_Atomic bool gap[2 * ROUNDS + 2];      /* the n-th replacement announced a gap */
+	_Atomic unsigned int seq;	       /* 2 * replacements done, odd while one runs */
+	_Atomic uint64_t mapped;	       /* mark of the page at MAP_IOVA of domain A, 0: maybe none */
+	_Atomic bool stop;
+	_Atomic unsigned int wrong, blocked, right;
+	struct uiommu_agent *agent[3];
+};
+
+/* Pages of RAM: 0x10.. for the settled, 0x20 passing, 0x30.. the mapper's. */
+static uint64_t page_of(unsigned int i)
+{
+	return i == 2 ? RIG_IOVA : RAM_BASE + 0x20000 + 0x1000 * i;
+}
+
+static void write_page(struct storm *s, uint64_t pa, uint64_t mark)
+{
+	rcu_section_begin();
+	mem_store64(s->rig.ctx->mem, pa, mark);
+	rcu_section_end();
+}
+
+/* 0 and *val, or -EFAULT. */
+static int dma(struct storm *s, struct uiommu_port *port, unsigned int agent, uint64_t iova, uint64_t *val)
+{
+	int err;
+
+	uiommu_agent_begin(s->agent[agent]);
+	err = uiommu_dma_read(port, s->agent[agent], UIOMMU_NO_PASID, iova, val, 8, NULL);
+	uiommu_agent_end(s->agent[agent]);
+	return err;
+}
+
+static void judge(struct storm *s, unsigned int from, unsigned int to, int err, uint64_t val)
+{
+	bool gap = false;
+
+	for (unsigned int n = from / 2; n <= (to + 1) / 2; n++) {
+		gap |= n > from / 2 && s->gap[n];
+		if (!err && val == s->want[n]) {
+			atomic_fetch_add(&s->right, 1);
+			return;
+		}
+	}
+	/* The replacement that was running when the access began. */
+	gap |= (from & 1) && s->gap[from / 2 + 1];
+	if (err && gap)
+		return;
+	atomic_fetch_add(err ? &s->blocked : &s->wrong, 1);
+}
+
+/* Now and then the CPU is given away outside of a batch, or each drain waits for a time slice. */
+static void breathe(struct task_spin *spin)
+{
+	choice_interleave(CHOICE_CORE);
+#ifndef UIOMMU_STEERED
+	if (++spin->turns % 16 == 0)
+		sched_yield();
+#endif
+}
+
+static void device_task(void *arg)
+{
+	struct storm *s = arg;
+	struct task_spin spin = { 0 };
+	uint64_t val = 0;
+
+	while (!atomic_load(&s->stop)) {
+		unsigned int from = atomic_load(&s->seq);
+		int err = dma(s, s->dev.port, 0, RIG_IOVA, &val);
+
+		judge(s, from, atomic_load(&s->seq), err, val);
+		breathe(&spin);
+	}
+}
+
+/* Bystanders see only their own. */
+static void bystander_task(void *arg)
+{
+	struct storm *s = arg;
+	struct task_spin spin = { 0 };
+	uint64_t val = 0;
+
+	while (!atomic_load(&s->stop)) {
+		if (dma(s, s->on_a.port, 1, RIG_IOVA, &val) || val != s->mark[0])
+			atomic_fetch_add(&s->wrong, 1);
+		if (dma(s, s->on_b.port, 1, RIG_IOVA, &val) || val != s->mark[1])
+			atomic_fetch_add(&s->wrong, 1);
+		if (!dma(s, s->on_a.port, 1, MAP_IOVA, &val) && val == POISON)
+			atomic_fetch_add(&s->wrong, 1);
+		breathe(&spin);
+	}
+}
+
+/* Maps pages into A, unmaps them, and gives them away at once. */
+static void mapper_task(void *arg)
+{
+	struct storm *s = arg;
+	struct task_spin spin = { 0 };
+
+	for (unsigned int i = 0; !atomic_load(&s->stop); i++) {
+		uint64_t pa = RAM_BASE + 0x40000 + 0x1000 * (i % 16);
+
+		write_page(s, pa, MARK(9, i));
+		if (uiommu_map(s->settled[0], MAP_IOVA, pa, 4096, UIOMMU_READ) ||
+		    uiommu_unmap(s->settled[0], MAP_IOVA, i & 1 ? 4096 : 0x40000000))
+			atomic_fetch_add(&s->wrong, 1);
+		write_page(s, pa, POISON);
+		breathe(&spin);
+	}
+}
+
+static void replace(struct storm *s, struct uiommu_domain *to, uint64_t want)
+{
+	unsigned int n = atomic_load(&s->seq) / 2 + 1;
+	struct uiommu_replace_opts hitless = { .size = sizeof(hitless), .worst_gap = UIOMMU_GAP_NONE };
+	int err;
+
+	atomic_store(&s->want[n], want);
+	atomic_store(&s->gap[n], false);
+	atomic_fetch_add(&s->seq, 1);
+	err = uiommu_group_replace_domain(s->dev.group, to, &hitless, NULL);
+	if (err == -EOPNOTSUPP) {
+		atomic_store(&s->gap[n], true);
+		err = uiommu_group_replace_domain(s->dev.group, to, NULL, NULL);
+	}
+	if (err)
+		atomic_fetch_add(&s->wrong, 1);
+	atomic_fetch_add(&s->seq, 1);
+}
+
+static void make_passing(struct storm *s, unsigned int round)
+{
+	uint64_t pa = page_of(8 + round % 4);
+
+	s->passing = rig_paging(&s->rig, UIOMMU_STAGE_SECOND);
+	write_page(s, pa, MARK(8, round));
+	if (!s->passing || uiommu_map(s->passing, RIG_IOVA, pa, 4096, UIOMMU_READ | UIOMMU_WRITE))
+		atomic_fetch_add(&s->wrong, 1);
+}
+
+static void swapper_task(void *arg)
+{
+	struct storm *s = arg;
+	unsigned int n = 0;
+
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		make_passing(s, round);
+		replace(s, s->passing, MARK(8, round));
+		do
+			n = (n + 1) % SETTLED;
+		while (!s->settled[n]);
+		replace(s, s->settled[n], s->mark[n]);
+		/* Nobody reaches it any more: it may be freed, its page may be given away. */
+		write_page(s, page_of(8 + round % 4), POISON);
+		rig_domain_free(s->passing);
+	}
+	atomic_store(&s->stop, true);
+}
+
+static void storm_begin(struct storm *s, const struct rig_opts *o)
+{
+	memset(s, 0, sizeof(*s));
+	rig_begin(&s->rig, o);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(uiommu_agent_create(s->rig.ctx, &s->agent[i]), 0);
+	rig_dev_add(&s->rig, &s->dev, 0x10);
+	rig_dev_add(&s->rig, &s->on_a, 0x18);
+	rig_dev_add(&s->rig, &s->on_b, 0x20);
+	for (unsigned int i = 0; i < SETTLED; i++) {
+		struct uiommu_domain_opts id = { .size = sizeof(id), .type = UIOMMU_DOMAIN_IDENTITY };
+
+		s->mark[i] = MARK(i, 0xFFFF);
+		write_page(s, page_of(i), s->mark[i]);
+		if (i == 2)
+			assert_int_equal(uiommu_domain_alloc(s->rig.iommu, &id, &s->settled[i]), 0);
+		else
+			s->settled[i] =
+				rig_paging(&s->rig, i == 3 ? UIOMMU_STAGE_FIRST : UIOMMU_STAGE_SECOND);
+		if (s->settled[i] && i != 2)
+			assert_int_equal(uiommu_map(s->settled[i], RIG_IOVA, page_of(i), 4096, UIOMMU_READ),
+					 0);
+	}
+	assert_int_equal(uiommu_attach_group(s->dev.group, s->settled[0], NULL), 0);
+	assert_int_equal(uiommu_attach_group(s->on_a.group, s->settled[0], NULL), 0);
+	assert_int_equal(uiommu_attach_group(s->on_b.group, s->settled[1], NULL), 0);
+	s->want[0] = s->mark[0];
+}
+
+static void storm_end(struct storm *s)
+{
+	uiommu_detach_group(s->dev.group);
+	uiommu_detach_group(s->on_a.group);
+	uiommu_detach_group(s->on_b.group);
+	rig_dev_remove(&s->dev);
+	rig_dev_remove(&s->on_a);
+	rig_dev_remove(&s->on_b);
+	for (unsigned int i = 0; i < SETTLED; i++)
+		rig_domain_free(s->settled[i]);
+	for (unsigned int i = 0; i < 3; i++)
+		uiommu_agent_destroy(s->agent[i]);
+	rig_end(&s->rig);
+}
+
+/* Returns wrong accesses; *blocked those that met a fault without an announced gap. */
+static unsigned int run(const struct rig_opts *o, uint64_t seed, unsigned int *blocked)
+{
+	static void (*const fn[])(void *) = { device_task, bystander_task, mapper_task, swapper_task };
+	static const char *const name[] = { "device", "bystander", "mapper", "swapper" };
+	struct storm *s = calloc(1, sizeof(*s));
+	struct alloc a;
+	struct task_set *set;
+	struct task *task[4];
+	unsigned int wrong;
+
+	storm_begin(s, o);
+	alloc_init(&a, NULL, NULL);
+	assert_int_equal(task_set_create(&a, seed, &set), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(task_spawn(set, name[i], fn[i], s, &task[i]), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		task_join(task[i]);
+	task_set_destroy(set);
+	storm_end(s);
+	wrong = s->wrong;
+	*blocked = s->blocked;
+	assert_true(s->right > 0);
+	free(s);
+	return wrong;
+}
+
+static uint64_t first_seed(void)
+{
+	const char *e = getenv("UIOMMU_TEST_SEED");
+
+	return e ? strtoull(e, NULL, 0) : 1;
+}
+
+static void storm(const struct rig_opts *o)
+{
+	for (uint64_t seed = first_seed(); seed < first_seed() + SEEDS; seed++) {
+		unsigned int blocked, wrong = run(o, seed, &blocked);
+
+		if (wrong || blocked)
+			print_error("UIOMMU_TEST_SEED=%llu: %u wrong, %u blocked\n", (unsigned long long)seed,
+				    wrong, blocked);
+		assert_int_equal(wrong + blocked, 0);
+	}
+}
+
+static void storm_scalable(void **state)
+{
+	storm(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .plain = true });
+}
+
+static void storm_legacy(void **state)
+{
+	storm(&(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY, .plain = true });
+}
+
+static void storm_without_store128(void **state)
+{
+	storm(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .plain = true, .no_store128 = true });
+}
+
+static void storm_any_order(void **state)
+{
+	storm(&(struct rig_opts){
+		.mode = UIOMMU_VTD_SCALABLE,
+		.plain = true,
+		.any_order = true,
+		.model.preset = UIOMMU_PRESET_ANY_ORDER,
+	});
+}
+
+#ifndef UIOMMU_STEERED
+
+static void storm_own_thread(void **state)
+{
+	storm(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .plain = true, .model.own_thread = true });
+}
+
+#else
+
+/* Every mistake shows in some seed, in both modes. */
+static void mutants_are_found(void **state)
+{
+	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+		for (unsigned int m = MUTANT_NONE + 1; m < MUTANT_COUNT; m++) {
+			struct rig_opts o = { .mode = (enum uiommu_vtd_mode)mode, .plain = true };
+			unsigned int blocked;
+			uint64_t seed;
+
+			mutant_select((enum mutant)m);
+			for (seed = 1; seed <= MUTANT_SEEDS; seed++)
+				if (run(&o, seed, &blocked) || blocked)
+					break;
+			mutant_select(MUTANT_NONE);
+			print_message("# mode %d: %s found by seed %llu\n", mode, mutant_name((enum mutant)m),
+				      (unsigned long long)seed);
+			assert_true(seed <= MUTANT_SEEDS);
+		}
+	}
+}
+
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(storm_scalable),	  cmocka_unit_test(storm_legacy),
+		cmocka_unit_test(storm_without_store128), cmocka_unit_test(storm_any_order),
+#ifndef UIOMMU_STEERED
+		cmocka_unit_test(storm_own_thread),
+#else
+		cmocka_unit_test(mutants_are_found),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
