@@ -498,7 +498,7 @@ static struct totals run_flaw(enum flaw flaw)
 
 	for (uint64_t seed = 0; seed < SEEDS; seed++)
 		run_switches(seed, flaw, 1 + seed % 3, &sum);
-	print_message("flaw %d: right %llu stale %llu wrong %llu blocked %llu\n", flaw,
+	print_message("# flaw %d: right %llu stale %llu wrong %llu blocked %llu\n", flaw,
 		      (unsigned long long)sum.right, (unsigned long long)sum.stale,
 		      (unsigned long long)sum.wrong, (unsigned long long)sum.blocked);
 	return sum;
@@ -716,7 +716,7 @@ static void rate(void **state)
 	(void)state;
 	while (probe_accesses(p) < n)
 		task_relax(&spin);
-	print_message("%llu judged accesses per second\n",
+	print_message("# %llu judged accesses per second\n",
 		      (unsigned long long)(n * 1000000000u / clock_ns(clock_ticks() - start)));
 	assert_int_equal(probe_counts(p)->right, n);
 	probe_free(p);
