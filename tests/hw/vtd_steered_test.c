@@ -112,6 +112,28 @@ static uint64_t where(struct world *w, unsigned int agent)
 	return err ? UINT64_MAX : res.pa;
 }
 
+/* ---- a script beside the adversary ---- */
+
+struct script {
+	uint64_t state;
+	struct task_set *set;
+	bool quiet;
+	enum choice_point often;	/* where tasks change more often */
+	unsigned int stay;
+};
+
+/* Long runs of one task; quiet: caches keep what they have. Everything else at random. */
+static unsigned int pick(void *opaque, enum choice_point point, bool tasks, unsigned int n)
+{
+	struct script *s = opaque;
+
+	if (!tasks && s->quiet && (point == CHOICE_FILL || point == CHOICE_EVICT || point == CHOICE_HIT))
+		return 0;
+	if (tasks && point != CHOICE_WAIT && (rig_random(&s->state) >> 20) % (point == s->often ? 2 : s->stay))
+		return task_set_running(s->set);
+	return (unsigned int)((rig_random(&s->state) >> 20) % n);
+}
+
 /* ---- torn entries ---- */
 
 static void dma_watch(void *arg)
@@ -180,15 +202,25 @@ static unsigned int torn_seen(enum uiommu_preset preset, enum change change, uns
 	unsigned int torn = 0;
 
 	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		struct script script = { .state = (seed + 1) * 0x9E3779B97F4A7C15ull,
+					 .often = CHOICE_FETCH, .stay = 64 };
 		struct task *task;
 		struct world w;
 
 		opts.own_thread = seed & 1;
 		build(&w, seed, &opts);
+		script.set = w.set;
+		if (seed & 3)
+			task_set_script(w.set, pick, &script);
 		w.pause = true;
 		assert_int_equal(task_spawn(w.set, "dma", dma_watch, &w, &task), 0);
 		for (unsigned int i = 0; i < 6; i++) {
+			struct task_spin spin = { 0 };
+
 			put_old(&w);
+			/* Into the middle of a fetch, with luck. */
+			for (uint64_t k = (seed + i) % 5; k; k--)
+				task_relax(&spin);
 			change_entry(&w, change);
 		}
 		w.done = true;
@@ -303,6 +335,57 @@ static void test_versions(void **state)
 	}
 }
 
+/* ---- what a configuration invalidation ends ---- */
+
+static void dma_once(void *arg)
+{
+	struct world *w = arg;
+
+	w->started = 1;
+	where(w, 0);
+	w->completed = 1;
+}
+
+/*
+ * A translation that began before a PASID-cache invalidation and ends after it may still
+ * use the old entry, but leaves nothing of it in the caches.
+ */
+static void test_no_late_fill(void **state)
+{
+	struct uiommu_vtd_model_opts opts = { .size = sizeof(opts) };
+	unsigned int in_flight = 0, cached = 0;
+
+	for (uint64_t seed = 0; seed < 4 * SEEDS; seed++) {
+		struct script script = { .state = (seed + 1) * 0x9E3779B97F4A7C15ull, .quiet = true,
+					 .often = CHOICE_FILL, .stay = 16 };
+		struct task *task;
+		struct world w;
+		uint64_t pa;
+
+		opts.own_thread = seed & 1;
+		build(&w, seed, &opts);
+		script.set = w.set;
+		task_set_script(w.set, pick, &script);
+		*rig_word(&w.r, w.entry) = ss_entry(&w, 1);
+		*rig_word(&w.r, w.entry + 8) = 1 | 1u << 23;
+		assert_int_equal(task_spawn(w.set, "dma", dma_once, &w, &task), 0);
+		store(&w, 0, ss_entry(&w, 2));
+		rig_push(&w.r, 7 | 1u << 4 | 1u << 16, 0);
+		assert_true(rig_sync(&w.r));
+		if (w.started && !w.completed) {
+			task_join(task);
+			in_flight++;
+			assert_true(where(&w, 1) == 2ull << 40);
+		} else {
+			task_join(task);
+			pa = where(&w, 1);
+			cached += pa == 1ull << 40;
+		}
+		end(&w);
+	}
+	assert_true(in_flight > 0 && cached > 0);
+}
+
 /* ---- draining ---- */
 
 static void dma_writes(void *arg)
@@ -365,23 +448,6 @@ static void test_drain(void **state)
 
 /* ---- order of commands ---- */
 
-struct script {
-	uint64_t state;
-	struct task_set *set;
-};
-
-/* Caches keep what they have; everything else at random, with long runs of one task. */
-static unsigned int pick(void *opaque, enum choice_point point, bool tasks, unsigned int n)
-{
-	struct script *s = opaque;
-
-	if (!tasks && (point == CHOICE_FILL || point == CHOICE_EVICT || point == CHOICE_HIT))
-		return 0;
-	if (tasks && (rig_random(&s->state) >> 20) % 16)
-		return task_set_running(s->set);
-	return (unsigned int)((rig_random(&s->state) >> 20) % n);
-}
-
 /* order[0]: the IOTLB command was seen done before the PASID-cache one; order[1]: the other way. */
 static void dma_order(void *arg)
 {
@@ -415,7 +481,8 @@ static void command_order(bool iotlb_first, bool fence, unsigned int order[2])
 
 	order[0] = order[1] = 0;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		struct script script = { .state = seed * 0x9E3779B97F4A7C15ull };
+		struct script script = { .state = seed * 0x9E3779B97F4A7C15ull, .quiet = true,
+					 .often = CHOICE_WALK, .stay = 16 };
 		struct task *task;
 		struct world w;
 		uint64_t leaf;
@@ -475,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_torn_entries),
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_no_late_fill),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_command_order),
 	};

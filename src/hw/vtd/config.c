@@ -188,6 +188,7 @@ static enum vtd_reason lookup_legacy(struct vtd_txn *t)
 		reason = read_context(t, &ctx);
 		if (reason)
 			return reason;
+		choice_interleave(CHOICE_FILL);
 		fill(t, &port->context, KEY_LEGACY, &ctx, sizeof(ctx),
 		     cache_context_gen(c, &port->context_gen, true, ctx.did));
 	}
@@ -272,6 +273,7 @@ static enum vtd_reason lookup_sm_context(struct vtd_txn *t, struct vtd_sm_contex
 		return VTD_OK;
 	}
 	reason = read_sm_context(t, ctx);
+	choice_interleave(CHOICE_FILL);
 	if (!reason)
 		fill(t, &port->context, KEY_SCALABLE, ctx, sizeof(*ctx),
 		     cache_context_gen(c, &port->context_gen, false, 0));
@@ -299,6 +301,7 @@ static enum vtd_reason lookup_scalable(struct vtd_txn *t)
 		return VTD_OK;
 	}
 	reason = read_pasid(t, ctx.dir, &t->xlat);
+	choice_interleave(CHOICE_FILL);
 	if (!reason)
 		fill(t, line, key, &t->xlat, sizeof(t->xlat), cache_pasid_gen(c, t->xlat.did, t->pasid));
 	return reason;

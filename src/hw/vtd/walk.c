@@ -262,6 +262,8 @@ static enum vtd_reason translate(struct vtd_txn *t, uint64_t *pa)
 	*pa = line.pa | (t->req->iova & ((UINT64_C(4096) << (9 * line.size)) - 1));
 	if (in_interrupt_range(*pa))
 		return t->legacy ? VTD_LGN_4 : VTD_SGN_8;
+	if (fill)
+		choice_interleave(CHOICE_FILL);
 	if (fill && !choose(CHOICE_FILL, 2))
 		iotlb_fill(&t->model->cache, &t->cache, &line);
 	return VTD_OK;
