@@ -31,6 +31,6 @@ bool bench_met(const struct bench_row *row);
 void bench_print(const struct bench_table *t, bool json, const struct cli_term *term);
 
 /* `bench replace`: fills the table. 0 or -errno, reported. */
-int bench_replace(struct bench_table *t, const struct cli_term *term);
+int bench_replace(struct bench_table *t, struct cli_term *term);
 
 #endif

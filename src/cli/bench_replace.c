@@ -366,7 +366,7 @@ static void rows(struct bench_table *t, struct figures *f)
 	bench_add(t, "ns", "limit.barrier")->ours = stats_median(f->barrier[0], ROUNDS);
 }
 
-int bench_replace(struct bench_table *t, const struct cli_term *term)
+int bench_replace(struct bench_table *t, struct cli_term *term)
 {
 	struct unit inline_unit, threaded;
 	struct figures f;

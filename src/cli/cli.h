@@ -35,6 +35,7 @@ struct cli_term {
 	bool utf8;
 	bool progress;		/* stderr is a terminal: a progress line may be drawn there */
 	unsigned int columns;
+	int percent;		/* last drawn */
 };
 
 /* Looks at stdout, stderr, NO_COLOR, TERM, COLUMNS and the locale. */
@@ -47,8 +48,8 @@ const char *cli_dim(const struct cli_term *term);
 const char *cli_reset(const struct cli_term *term);
 
 /* A progress line on stderr; done and total in any unit. Nothing unless term->progress. */
-void cli_progress(const struct cli_term *term, const char *what, double done, double total);
-void cli_progress_end(const struct cli_term *term);
+void cli_progress(struct cli_term *term, const char *what, double done, double total);
+void cli_progress_end(struct cli_term *term);
 
 /* "123 ns", "4.56 us", "7.89 ms", "1.23 s" into buf (16 bytes suffice). Returns buf. */
 char *cli_duration(char *buf, size_t len, double ns);

@@ -49,8 +49,8 @@ static void head(const struct demo *d)
 {
 	char bytes[32];
 
-	printf("A device copies %s (%s bytes)\nthrough VT-d while its group's domain is changed; probes judge each of their accesses.\n\n",
-	       d->path, cli_count(bytes, sizeof(bytes), d->len));
+	printf("A device copies %s\n(%s bytes) through VT-d while its group's domain is changed; probes judge\n"
+	       "each of their accesses.\n\n", d->path, cli_count(bytes, sizeof(bytes), d->len));
 	printf("%s%-9s%-20s%-15s%-14s%9s%12s%s\n", cli_bold(&d->term), "mode", "from -> to", "method",
 	       "DMA blocked", "switch", "accesses", cli_reset(&d->term));
 	printf("%-9s%-20s%-15s%-14s%9s%12s\n", "", "", "", "meanwhile?", "median", "blocked");
@@ -156,12 +156,14 @@ static void closing(const struct demo *d)
 	cli_count(s, sizeof(s), d->switches);
 	cli_count(b, sizeof(b), d->bystanders);
 	if (d->dishonest || d->bad)
-		printf("\n%sNOT shown: of %s accesses in %s switches, some were not what the report promised; see the rows marked WRONG.%s\n",
-		       cli_bad(&d->term), a, s, cli_reset(&d->term));
+		printf("\n%sNOT shown: of %s accesses in %s switches, some were not what the\n"
+		       "report promised; see the rows marked WRONG.%s\n", cli_bad(&d->term), a, s,
+		       cli_reset(&d->term));
 	else
-		printf("\nShown: in %s switches under DMA, each of %s judged accesses went wholly through the old or the\n"
-		       "new domain; where the table says \"no\", none was blocked; the other devices on those domains\n"
-		       "(%s accesses) noticed nothing; and every copy of the file is equal to the original.\n",
+		printf("\nShown: in %s switches under DMA, each of %s judged accesses\n"
+		       "was translated wholly by the old or wholly by the new domain or, only where the\n"
+		       "table says so, blocked; other devices on those domains (%s accesses)\n"
+		       "noticed nothing, and every copy of the file is equal to the original.\n",
 		       s, a, b);
 	printf("%s\"in steps\": the entry was changed in several stores, each of them safe.%s\n", cli_dim(&d->term),
 	       cli_reset(&d->term));

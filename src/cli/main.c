@@ -49,12 +49,15 @@ static int unknown_verb(const char *word)
 static int run_verb(const struct cli_verb *verb, int argc, char **argv)
 {
 	char name[32];
-	int status;
 
 	snprintf(name, sizeof(name), "uiommu %s", verb->name);
 	argv[1] = name;
-	status = verb->run(argc - 1, argv + 1);
-	/* A full disk or a closed pipe must not look like success. */
+	return verb->run(argc - 1, argv + 1);
+}
+
+/* A full disk or a closed pipe must not look like success. */
+static int finish(int status)
+{
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "uiommu: cannot write to standard output: %s\n", strerror(errno));
 		return CLI_FAILED;
@@ -70,19 +73,19 @@ int main(int argc, char **argv)
 	argp_err_exit_status = CLI_USAGE;
 	if (argc < 2) {
 		summary(stdout);
-		return CLI_OK;
+		return finish(CLI_OK);
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") || !strcmp(argv[1], "help")) {
 		summary(stdout);
-		return CLI_OK;
+		return finish(CLI_OK);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		printf("uiommu %s\n", uiommu_version());
-		return CLI_OK;
+		return finish(CLI_OK);
 	}
 	for (i = 0; i < N_VERBS; i++)
 		if (!strcmp(argv[1], verbs[i].name))
-			return run_verb(&verbs[i], argc, argv);
+			return finish(run_verb(&verbs[i], argc, argv));
 	if (argv[1][0] == '-') {
 		fprintf(stderr, "uiommu: unknown option '%s'; a verb comes first, see `uiommu --help`\n", argv[1]);
 		return CLI_USAGE;

@@ -15,7 +15,7 @@ static const unsigned int counts[] = { 1000, 3000, 10000, 30000, 100000 };
 #define N_METHODS 3
 
 struct plot {
-	const struct cli_term *term;
+	struct cli_term *term;
 	unsigned int done;
 	bool applies[N_METHODS];
 	double ns[N_METHODS][N_COUNTS];
@@ -108,7 +108,7 @@ static int draw(const struct plot *p, const struct scenario_opts *opts, const ch
 	return CLI_OK;
 }
 
-int plot_swap(const struct scenario_opts *opts, const struct cli_term *term, const char *path)
+int plot_swap(const struct scenario_opts *opts, struct cli_term *term, const char *path)
 {
 	struct plot p = { .term = term };
 	struct scenario_opts probe = *opts;

@@ -10,6 +10,6 @@
  * Runs the three methods at growing mapping counts and has gnuplot draw the medians
  * into path (.svg or .png). Returns the exit status.
  */
-int plot_swap(const struct scenario_opts *opts, const struct cli_term *term, const char *path);
+int plot_swap(const struct scenario_opts *opts, struct cli_term *term, const char *path);
 
 #endif

@@ -32,6 +32,7 @@ void cli_term_init(struct cli_term *term)
 	term->progress = isatty(STDERR_FILENO) && !dumb;
 	term->utf8 = isatty(STDOUT_FILENO) && !dumb && !strcmp(nl_langinfo(CODESET), "UTF-8");
 	term->columns = 80;
+	term->percent = -1;
 	if (env_set("COLUMNS") && !cli_parse_u64(getenv("COLUMNS"), 20, 1000, &columns))
 		term->columns = (unsigned int)columns;
 	else if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col >= 20)
@@ -63,7 +64,7 @@ const char *cli_reset(const struct cli_term *term)
 	return term->color ? "\033[0m" : "";
 }
 
-void cli_progress(const struct cli_term *term, const char *what, double done, double total)
+void cli_progress(struct cli_term *term, const char *what, double done, double total)
 {
 	unsigned int width = 30, filled;
 	char bar[32];
@@ -72,18 +73,22 @@ void cli_progress(const struct cli_term *term, const char *what, double done, do
 		return;
 	if (done > total)
 		done = total;
+	if ((int)(100 * done / total) == term->percent)
+		return;
+	term->percent = (int)(100 * done / total);
 	filled = (unsigned int)(width * done / total);
 	memset(bar, '.', width);
 	memset(bar, '#', filled);
 	bar[width] = '\0';
-	fprintf(stderr, "\r[%s] %3.0f%% %-34.34s", bar, 100 * done / total, what);
+	fprintf(stderr, "\r[%s] %3d%% %-34.34s", bar, term->percent, what);
 	fflush(stderr);
 }
 
-void cli_progress_end(const struct cli_term *term)
+void cli_progress_end(struct cli_term *term)
 {
-	if (term->progress)
+	if (term->progress && term->percent >= 0)
 		fprintf(stderr, "\r%78s\r", "");
+	term->percent = -1;
 }
 
 char *cli_duration(char *buf, size_t len, double ns)

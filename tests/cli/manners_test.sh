@@ -110,7 +110,7 @@ ok $? "demo --json has exactly the promised keys"
 expect 0 "demo in 80 columns" demo --seconds=0.05 --file="$dir/file"
 plain out "demo is plain ASCII without a terminal"
 # The file's name may be long; the table may not.
-sed -n '4,$p' "$dir/out" >"$dir/out2" && mv "$dir/out2" "$dir/out"
+sed -n "5,\$p" "$dir/out" >"$dir/out2" && mv "$dir/out2" "$dir/out"
 narrow out "demo's table fits 80 columns"
 
 # On a terminal (a pseudo-terminal from script(1)): colour, unless asked otherwise.
