@@ -52,7 +52,8 @@ static uint32_t table_pasid(uint32_t pasid)
 }
 
 /* One leaf of 4K << 9 * (level - 1). */
-static void map(struct rig *r, uint64_t table, uint64_t iova, unsigned int level, uint64_t version, bool first)
+static void map(struct rig *r, uint64_t table, uint64_t iova, unsigned int level, uint64_t version,
+		bool first)
 {
 	uint64_t flags = first ? 7 : 3;
 
@@ -123,7 +124,11 @@ static void put_context(struct world *w, unsigned int i, unsigned int version)
 
 static void build(struct world *w, enum uiommu_preset preset, bool own_thread)
 {
-	struct uiommu_vtd_model_opts opts = { .size = sizeof(opts), .preset = preset, .own_thread = own_thread };
+	struct uiommu_vtd_model_opts opts = {
+		.size = sizeof(opts),
+		.preset = preset,
+		.own_thread = own_thread,
+	};
 	uint64_t root, tables[2];
 
 	rig_start(&w->r, &opts, false);
@@ -185,8 +190,12 @@ static void cache_all(struct world *w)
 }
 
 /* An invalidation in the terms of the specification's table. */
-enum command { CC_GLOBAL, CC_DOMAIN, CC_DEVICE, PC_GLOBAL, PC_DOMAIN, PC_PASID, IOTLB_GLOBAL, IOTLB_DOMAIN, IOTLB_PAGE,
-	       PIOTLB_PASID, PIOTLB_PAGE };
+enum command {
+	CC_GLOBAL, CC_DOMAIN, CC_DEVICE,
+	PC_GLOBAL, PC_DOMAIN, PC_PASID,
+	IOTLB_GLOBAL, IOTLB_DOMAIN, IOTLB_PAGE,
+	PIOTLB_PASID, PIOTLB_PAGE,
+};
 
 struct inv {
 	enum command command;
@@ -355,12 +364,14 @@ static void test_iotlb_granularities(void **state)
 			}
 			for (unsigned int what = 0; what < 4; what++) {
 				uint64_t iova = place(k, what, &level);
-				unsigned int v = version_at(&w, l->port, l->pasid, iova), old = l->type != PASS;
+				unsigned int v = version_at(&w, l->port, l->pasid, iova);
+				unsigned int old = l->type != PASS;
 
 				if (l->type == PASS)
 					level = 1;	/* cached by pages */
 				if (v != (drops_iotlb(&invs[n], l, iova, level) ? NEW_LEAF : old))
-					fail_msg("invalidation %u, line %u, place %u: version %u", n, k, what, v);
+					fail_msg("invalidation %u, line %u, place %u: version %u", n, k,
+						 what, v);
 			}
 		}
 		end(&w);
@@ -416,9 +427,13 @@ static void test_legacy_granularities(void **state)
 {
 	static const unsigned int dids[4] = { 10, 11, 10, 12 };
 	static const struct inv some[] = {
-		{ .command = CC_GLOBAL }, { .command = CC_DOMAIN, .did = 10 }, { .command = CC_DOMAIN, .did = 13 },
-		{ .command = CC_DEVICE, .sid = 0x0108 }, { .command = CC_DEVICE, .sid = 0x0108, .fm = 3 },
-		{ .command = IOTLB_GLOBAL }, { .command = IOTLB_DOMAIN, .did = 10 },
+		{ .command = CC_GLOBAL },
+		{ .command = CC_DOMAIN, .did = 10 },
+		{ .command = CC_DOMAIN, .did = 13 },
+		{ .command = CC_DEVICE, .sid = 0x0108 },
+		{ .command = CC_DEVICE, .sid = 0x0108, .fm = 3 },
+		{ .command = IOTLB_GLOBAL },
+		{ .command = IOTLB_DOMAIN, .did = 10 },
 		{ .command = IOTLB_PAGE, .did = 11, .addr = 0x1000 },
 	};
 
@@ -459,7 +474,8 @@ static void test_legacy_granularities(void **state)
 				ctx_gone = some[n].did == dids[i];
 			v = version_at(&w, i, UIOMMU_NO_PASID, place(0, 0, &level));
 			if (i < 2 || i == 3)	/* port 2 shares the lines of port 0 */
-				assert_int_equal(v, drops_iotlb(&some[n], &l, 0x1000, 1) ? ctx_gone ? 2 : NEW_LEAF : 1);
+				assert_int_equal(v, !drops_iotlb(&some[n], &l, 0x1000, 1) ? 1 :
+						    ctx_gone ? 2 : NEW_LEAF);
 			v = version_at(&w, i, UIOMMU_NO_PASID, place(i, 4, &level));
 			assert_int_equal(v, ctx_gone ? 2 : NEW_LEAF);
 		}
@@ -478,7 +494,8 @@ static void test_qemu_preset(void **state)
 	map_all(&w, 1, NEW_LEAF);
 	for (unsigned int k = 0; k < LINES; k++)
 		if (lines[k].type != PASS)
-			assert_int_equal(version_at(&w, lines[k].port, lines[k].pasid, place(k, 0, &level)), NEW_LEAF);
+			assert_int_equal(version_at(&w, lines[k].port, lines[k].pasid, place(k, 0, &level)),
+					 NEW_LEAF);
 	put_pasid(&w, w.table[0][1] + 64, SECOND, 11, 2);
 	assert_int_equal(version_at(&w, 0, 1, place(0, 0, &level)), 2);
 	put_context(&w, 0, 2);

@@ -316,6 +316,18 @@ static void test_fault_event(void **state)
 	rig_stop(&r);
 }
 
+static int write_to(struct rig *r, struct uiommu_port *port, uint32_t pasid, uint64_t iova, const void *buf,
+		    size_t len, struct uiommu_fault *fault)
+{
+	return uiommu_dma_write(port, r->agent, pasid, iova, buf, len, fault);
+}
+
+static int read_from(struct rig *r, struct uiommu_port *port, uint32_t pasid, uint64_t iova, void *buf,
+		     size_t len, struct uiommu_fault *fault)
+{
+	return uiommu_dma_read(port, r->agent, pasid, iova, buf, len, fault);
+}
+
 static unsigned int n_msi;
 static uint64_t msi_address;
 static uint32_t msi_data;
@@ -340,7 +352,7 @@ static void test_device_messages(void **state)
 	rig_start(&r, &opts, false);
 	assert_int_equal(uiommu_port_create(r.hw, 8, &port), 0);
 	for (unsigned int te = 0; te < 2; te++) {
-		assert_int_equal(uiommu_dma_write(port, r.agent, UIOMMU_NO_PASID, 0xFEE01004, data, 4, NULL), 0);
+		assert_int_equal(write_to(&r, port, UIOMMU_NO_PASID, 0xFEE01004, data, 4, NULL), 0);
 		assert_int_equal(n_msi, te + 1);
 		assert_true(msi_address == 0xFEE01004);
 		assert_int_equal(msi_data, 0x12345678);
@@ -350,13 +362,13 @@ static void test_device_messages(void **state)
 		rig_te(&r, true);
 	}
 	/* Anything else there without PASID is blocked. */
-	assert_int_equal(uiommu_dma_write(port, r.agent, UIOMMU_NO_PASID, 0xFEE01004, data, 8, &fault), -EFAULT);
+	assert_int_equal(write_to(&r, port, UIOMMU_NO_PASID, 0xFEE01004, data, 8, &fault), -EFAULT);
 	assert_int_equal(fault.reason, 0x29);
-	assert_int_equal(uiommu_dma_write(port, r.agent, UIOMMU_NO_PASID, 0xFEE01002, data, 4, NULL), -EFAULT);
-	assert_int_equal(uiommu_dma_read(port, r.agent, UIOMMU_NO_PASID, 0xFEE01004, buf, 4, &fault), -EFAULT);
+	assert_int_equal(write_to(&r, port, UIOMMU_NO_PASID, 0xFEE01002, data, 4, NULL), -EFAULT);
+	assert_int_equal(read_from(&r, port, UIOMMU_NO_PASID, 0xFEE01004, buf, 4, &fault), -EFAULT);
 	assert_int_equal(n_msi, 2);
 	/* With PASID it is an address like any other. */
-	assert_int_equal(uiommu_dma_write(port, r.agent, 3, 0xFEE01004, data, 4, &fault), -EFAULT);
+	assert_int_equal(write_to(&r, port, 3, 0xFEE01004, data, 4, &fault), -EFAULT);
 	assert_int_equal(fault.reason, 0x31);
 	uiommu_port_destroy(port);
 	rig_stop(&r);
@@ -374,15 +386,15 @@ static void test_dma_arguments(void **state)
 		assert_int_equal(uiommu_port_create(r.hw, 8, &port), 0);
 		assert_int_equal(uiommu_port_create(r.hw, 8, &same), -EEXIST);
 		/* TES=0: untranslated. */
-		assert_int_equal(uiommu_dma_write(port, r.agent, UIOMMU_NO_PASID, RIG_TABLES + 3, out, 16, NULL), 0);
-		assert_int_equal(uiommu_dma_read(port, r.agent, 7, RIG_TABLES + 3, buf, 16, NULL), 0);
+		assert_int_equal(write_to(&r, port, UIOMMU_NO_PASID, RIG_TABLES + 3, out, 16, NULL), 0);
+		assert_int_equal(read_from(&r, port, 7, RIG_TABLES + 3, buf, 16, NULL), 0);
 		assert_memory_equal(buf, out, 16);
 		assert_memory_equal(r.host + (RIG_TABLES - RIG_BASE) + 3, out, 16);
-		assert_int_equal(uiommu_dma_read(port, r.agent, 0, RIG_TABLES, buf, 0, NULL), -EINVAL);
-		assert_int_equal(uiommu_dma_read(port, r.agent, 0, RIG_TABLES + 4090, buf, 7, NULL), -EINVAL);
-		assert_int_equal(uiommu_dma_read(port, r.agent, 0, RIG_TABLES, buf, 4097, NULL), -EINVAL);
-		assert_int_equal(uiommu_dma_write(port, r.agent, 1u << 20, RIG_TABLES, buf, 4, NULL), -EINVAL);
-		assert_int_equal(uiommu_dma_read(port, r.agent, 0, 0x18000000, buf, 4, NULL), -EIO);
+		assert_int_equal(read_from(&r, port, 0, RIG_TABLES, buf, 0, NULL), -EINVAL);
+		assert_int_equal(read_from(&r, port, 0, RIG_TABLES + 4090, buf, 7, NULL), -EINVAL);
+		assert_int_equal(read_from(&r, port, 0, RIG_TABLES, buf, 4097, NULL), -EINVAL);
+		assert_int_equal(write_to(&r, port, 1u << 20, RIG_TABLES, buf, 4, NULL), -EINVAL);
+		assert_int_equal(read_from(&r, port, 0, 0x18000000, buf, 4, NULL), -EIO);
 		uiommu_port_destroy(port);
 		assert_int_equal(uiommu_port_create(r.hw, 8, &port), 0);
 		uiommu_port_destroy(port);

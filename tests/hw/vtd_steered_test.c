@@ -129,7 +129,9 @@ static unsigned int pick(void *opaque, enum choice_point point, bool tasks, unsi
 
 	if (!tasks && s->quiet && (point == CHOICE_FILL || point == CHOICE_EVICT || point == CHOICE_HIT))
 		return 0;
-	if (tasks && point != CHOICE_WAIT && (rig_random(&s->state) >> 20) % (point == s->often ? 2 : s->stay))
+	unsigned int stay = point == s->often ? 2 : s->stay;
+
+	if (tasks && point != CHOICE_WAIT && (rig_random(&s->state) >> 20) % stay)
 		return task_set_running(s->set);
 	return (unsigned int)((rig_random(&s->state) >> 20) % n);
 }
@@ -312,7 +314,8 @@ static void versions(unsigned int mutant, unsigned int *wrong, unsigned int *sta
 		task_join(task[0]);
 		task_join(task[1]);
 		if (w.wrong && !mutant)
-			print_message("# seed %llu: %u wrong of %u\n", (unsigned long long)seed, w.wrong, w.runs);
+			print_message("# seed %llu: %u wrong of %u\n", (unsigned long long)seed, w.wrong,
+				      w.runs);
 		*wrong += w.wrong != 0;
 		*stale_used += w.old;
 		end(&w);
@@ -466,7 +469,7 @@ static void dma_order(void *arg)
 		w->wrong += ops->translate(w->port, &page, &b) != 0;
 		w->wrong += ops->translate(w->port, &entry, &c) != 0;
 		uiommu_agent_end(w->agent[0]);
-		/* b done, and c, looked at later, not: b before c. a done, and b, looked at later, not: a before b. */
+		/* What is done is looked at before what is not: then it was done before. */
 		w->runs++;
 		w->order[0] += b.pa == 3ull << 40 && c.pa == 1ull << 40;
 		w->order[1] += a.pa == 2ull << 40 && b.pa == 1ull << 40;
@@ -500,7 +503,7 @@ static void command_order(bool iotlb_first, bool fence, unsigned int order[2])
 		assert_int_equal(task_spawn(w.set, "dma", dma_order, &w, &task), 0);
 		while (w.runs < 2)
 			w.r.hw->ops->relax(w.r.hw);
-		/* Behind the model's back: the RID's page leads to 3, PASID 1's entry to 2 with another tag. */
+		/* Behind the model's back: the RID's page goes to 3, PASID 1's entry to 2, another tag. */
 		*rig_word(&w.r, leaf + 8) = 3ull << 40 | 3;
 		*rig_word(&w.r, w.entry + 64) = ss_entry(&w, 2);
 		*rig_word(&w.r, w.entry + 72) = 4 | 1u << 23;

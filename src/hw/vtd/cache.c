@@ -278,9 +278,10 @@ struct range {
 static bool range_hits(const struct range *r, uint64_t key, uint64_t tag)
 {
 	uint64_t page = (UINT64_C(1) << size_shift((unsigned int)field_get(KEY_SIZE, key))) - 1;
+	uint64_t compare = r->compare[tag_type(tag)];
 
 	/* Both are naturally aligned: they overlap if one contains the other. */
-	return (key & KEY_VALID) && r->compare[tag_type(tag)] && !((tag ^ r->tag) & r->compare[tag_type(tag)]) &&
+	return (key & KEY_VALID) && compare && !((tag ^ r->tag) & compare) &&
 	       !((key ^ r->addr) & KEY_ADDR & ~(page | r->mask));
 }
 

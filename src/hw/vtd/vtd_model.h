@@ -64,7 +64,8 @@ struct vtd_regs {
 
 struct vtd_queue {
 	struct lock lock;		/* who processes */
-	uint64_t window[VTD_QUEUE_WINDOW + 1][2];	/* and one that is never filled: shifting looks one ahead */
+	/* And one that is never filled: who shifts looks one ahead. */
+	uint64_t window[VTD_QUEUE_WINDOW + 1][2];
 	unsigned int n;			/* descriptors in window, oldest first */
 	bool drain;			/* a command executed since the last drain asked for one */
 	bool last_was_wait;
