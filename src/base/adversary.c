@@ -37,8 +37,12 @@ static uint32_t draw(struct adversary *adv, const uint32_t *from, unsigned int n
 
 void adversary_init(struct adversary *adv, uint64_t seed)
 {
-	static const uint32_t switches[] = { ALWAYS / 256, ALWAYS / 32, ALWAYS / 8, ALWAYS / 2, ALWAYS / 16 * 15 };
-	static const uint32_t zeros[] = { ALWAYS / 16, ALWAYS / 4, ALWAYS / 2, ALWAYS / 4 * 3, ALWAYS / 16 * 15, ALWAYS };
+	static const uint32_t switches[] = {
+		ALWAYS / 256, ALWAYS / 32, ALWAYS / 8, ALWAYS / 2, ALWAYS / 16 * 15,
+	};
+	static const uint32_t zeros[] = {
+		ALWAYS / 16, ALWAYS / 4, ALWAYS / 2, ALWAYS / 4 * 3, ALWAYS / 16 * 15, ALWAYS,
+	};
 	static const uint32_t rarely[] = { 0, ALWAYS / 64, ALWAYS / 16, ALWAYS / 4 };
 	uint32_t usual;
 

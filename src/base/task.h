@@ -61,7 +61,7 @@ void task_pass(struct task_spin *spin);
  * on: 0 is the set's creator, k the k-th task spawned, n the number of them all. If that
  * task has ended, or in task_relax() (CHOICE_WAIT) is the one that waits, then in
  * task_relax() the next one in order runs and elsewhere the running one goes on. Every
- * 8th turn of a wait loop is not asked about: the task that waited longest gets it.
+ * 64th turn of a wait loop is not asked about: the task that waited longest gets it.
  * It runs on the stack of the task that chooses and must not choose or wait itself.
  */
 typedef unsigned int (*task_pick_fn)(void *opaque, enum choice_point point, bool tasks, unsigned int n);

@@ -18,7 +18,7 @@
 #include "base/fiber.h"
 
 /* Every n-th turn of a wait loop goes to the task that has waited longest (invariant 2). */
-#define FAIR_EVERY 8
+#define FAIR_EVERY 64
 #define BURST_MAX 256
 #define HOLD_MAX 2048
 

@@ -18,11 +18,14 @@
 #include "base/mem.h"
 #include "base/quiesce.h"
 #include "base/rcu.h"
+#include "base/sanitize.h"
+#include "base/task.h"
 
 #define PAGE UIOMMU_PAGE_SIZE
 #define SPACE_PAGES 16
 #define SPACE (SPACE_PAGES * PAGE)
 #define BASE UINT64_C(0x7000000000)
+#define WORD_ROUNDS (BUILD_TSAN ? 20000u : 200000u)
 
 struct accessor {
 	unsigned char *bytes;
@@ -175,15 +178,20 @@ static void try_words(struct world *w, uint64_t *state, uint64_t seed)
 		check_seed(mem_store64(w->mem, BASE + off, v.lo) == want, seed);
 	else
 		check_seed(mem_store128(w->mem, BASE + off, v) == want, seed);
-	if (want)
+	if (size == 8)
+		check_seed(mem_load64(w->mem, BASE + off, &got.lo) == want, seed);
+	else if (size == 16)
+		check_seed(mem_load128(w->mem, BASE + off, &got) == want, seed);
+	if (want) {
+		check_seed(size != 8 || mem_cas64(w->mem, BASE + off, &got.lo, 1) == want, seed);
 		return;
+	}
 	memcpy(w->shadow + off, &v, size);
 	if (size == 16) {
-		check_seed(!mem_load128(w->mem, BASE + off, &got), seed);
 		check_seed(got.lo == v.lo && got.hi == v.hi, seed);
 	} else if (size == 8) {
 		pointer = !w->acc[w->region_of[off / PAGE]].size;
-		check_seed(!mem_load64(w->mem, BASE + off, &got.lo) && got.lo == v.lo, seed);
+		check_seed(got.lo == v.lo, seed);
 		check_seed(mem_cas64(w->mem, BASE + off, &got.lo, 77) == (pointer ? 0 : -EOPNOTSUPP), seed);
 		if (!pointer)
 			return;
@@ -361,45 +369,138 @@ static void removal_under_readers(void **state)
 	world_fini(&w);
 }
 
-/* Two writers of the same words and a reader: each aligned word is one of the two values, whole. */
-static void *word_writer(void *opaque)
-{
-	struct race *r = opaque;
-	uint64_t val[32];
+/* A reader inside an accessor of the region: removal must not return before its batch or section ends. */
+struct slow {
+	struct world *w;
+	bool batch;
+	atomic_bool inside, removed;
+	bool too_early;
+};
 
-	memset(val, r->batch ? 0x22 : 0x11, sizeof(val));
-	while (!atomic_load_explicit(&r->stop, memory_order_relaxed))
-		mem_write(r->w->mem, BASE + 8, val, sizeof(val));
+static int slow_read(void *opaque, uint64_t off, void *buf, size_t len)
+{
+	struct task_spin spin = { 0 };
+	struct slow *s = opaque;
+
+	(void)off;
+	memset(buf, 0, len);
+	atomic_store(&s->inside, true);
+	for (int i = 0; i < 20000; i++)
+		task_relax(&spin);
+	s->too_early = atomic_load(&s->removed);
+	return 0;
+}
+
+static int slow_write(void *opaque, uint64_t off, const void *buf, size_t len)
+{
+	(void)opaque;
+	(void)off;
+	(void)buf;
+	(void)len;
+	return 0;
+}
+
+static const struct uiommu_mem_ops slow_ops = { .read = slow_read, .write = slow_write };
+
+static void *slow_reader(void *opaque)
+{
+	struct uiommu_agent agent = { 0 };
+	struct slow *s = opaque;
+	uint64_t val;
+
+	if (s->batch) {
+		quiesce_add(&s->w->q, &agent);
+		agent_begin(&agent);
+	} else {
+		rcu_section_begin();
+	}
+	mem_read(s->w->mem, BASE, &val, sizeof(val));
+	if (s->batch) {
+		agent_end(&agent);
+		quiesce_del(&s->w->q, &agent);
+	} else {
+		rcu_section_end();
+	}
 	return NULL;
 }
 
-static void words_are_single(void **state)
+static void removal_waits(void **state)
 {
-	struct race r[2];
-	pthread_t thread[2];
+	struct task_spin spin = { 0 };
+	struct slow s[2];
+	pthread_t thread;
 	struct world w;
+
+	(void)state;
+	world_init(&w);
+	for (int i = 0; i < 2; i++) {
+		memset(&s[i], 0, sizeof(s[i]));
+		s[i].w = &w;
+		s[i].batch = i;
+		assert_int_equal(mem_add_accessor(w.mem, BASE, PAGE, &slow_ops, &s[i]), 0);
+		assert_int_equal(pthread_create(&thread, NULL, slow_reader, &s[i]), 0);
+		while (!atomic_load(&s[i].inside))
+			task_relax(&spin);
+		assert_int_equal(mem_remove(w.mem, BASE), 0);
+		atomic_store(&s[i].removed, true);
+		pthread_join(thread, NULL);
+		assert_false(s[i].too_early);
+	}
+	world_fini(&w);
+}
+
+/*
+ * A writer of two values in turn and a reader: each aligned word is one of the two,
+ * whole. Once by the moves for runs of words, once word by word.
+ */
+struct words {
+	struct world *w;
+	size_t n;
+	_Atomic unsigned int writes;
+	atomic_bool stop;
+};
+
+static void *word_writer(void *opaque)
+{
+	struct words *r = opaque;
+	unsigned char val[2][256];
+
+	pin_thread(1);
+	memset(val[0], 0x11, sizeof(val[0]));
+	memset(val[1], 0x22, sizeof(val[1]));
+	while (!atomic_load_explicit(&r->stop, memory_order_relaxed))
+		mem_write(r->w->mem, BASE + 8, val[r->writes++ % 2], r->n * 8);
+	return NULL;
+}
+
+static void words_are_single(struct world *w, size_t n)
+{
+	struct words r = { .w = w, .n = n };
+	pthread_t thread;
 	uint64_t val[32];
+
+	pin_thread(0);
+	memset(w->host, 0x11, PAGE);
+	assert_int_equal(pthread_create(&thread, NULL, word_writer, &r), 0);
+	for (unsigned int i = 0; i < WORD_ROUNDS || atomic_load(&r.writes) < WORD_ROUNDS; i++) {
+		assert_int_equal(mem_read(w->mem, BASE + 8, val, n * 8), 0);
+		for (size_t k = 0; k < n; k++)
+			if (val[k] != UINT64_C(0x1111111111111111) && val[k] != UINT64_C(0x2222222222222222))
+				fail_msg("torn: %llx", (unsigned long long)val[k]);
+	}
+	atomic_store(&r.stop, true);
+	pthread_join(thread, NULL);
+}
+
+static void words_of_copies_are_single(void **state)
+{
+	struct world w;
 
 	(void)state;
 	world_init(&w);
 	assert_int_equal(mem_add_pointer(w.mem, BASE, PAGE, w.host), 0);
-	memset(w.host, 0x11, PAGE);
-	for (int i = 0; i < 2; i++) {
-		memset(&r[i], 0, sizeof(r[i]));
-		r[i].w = &w;
-		r[i].batch = i;
-		assert_int_equal(pthread_create(&thread[i], NULL, word_writer, &r[i]), 0);
-	}
-	for (int i = 0; i < 30000; i++) {
-		assert_int_equal(mem_read(w.mem, BASE + 8, val, sizeof(val)), 0);
-		for (int k = 0; k < 32; k++)
-			assert_true(val[k] == UINT64_C(0x1111111111111111) ||
-				    val[k] == UINT64_C(0x2222222222222222));
-	}
-	for (int i = 0; i < 2; i++) {
-		atomic_store(&r[i].stop, true);
-		pthread_join(thread[i], NULL);
-	}
+	words_are_single(&w, 2);
+	words_are_single(&w, 32);
 	world_fini(&w);
 }
 
@@ -410,7 +511,8 @@ int main(void)
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(each_allocation_fails),
 		cmocka_unit_test(removal_under_readers),
-		cmocka_unit_test(words_are_single),
+		cmocka_unit_test(removal_waits),
+		cmocka_unit_test(words_of_copies_are_single),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

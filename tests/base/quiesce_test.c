@@ -17,6 +17,8 @@
 
 #define ROUNDS (BUILD_TSAN ? 20000u : 100000u)
 #define SLOTS 4
+#define USES 100u			/* reads in a batch: as long as the stores take to become visible */
+#define NOISE_WORDS ((size_t)4 << 20)		/* 32 MiB: more than caches hold */
 
 struct litmus {
 	struct quiesce q;
@@ -26,22 +28,40 @@ struct litmus {
 	atomic_bool stop;
 	_Atomic unsigned int dead, late;
 	_Atomic uint64_t batches;
+	_Atomic unsigned int pin;		/* CPU of the next agent */
+	unsigned int uses;			/* reads in a batch */
+	volatile uint64_t *noise;		/* NULL: none */
 };
+
+/*
+ * Stores that miss the caches. On x86 stores become visible in order, so the
+ * announcement of the next batch waits behind them while the batch's loads do not:
+ * without the drain's barrier it would be seen too late.
+ */
+static void make_noise(struct litmus *l, uint64_t *state)
+{
+	for (int i = 0; l->noise && i < 24; i++)
+		l->noise[rnd_below(state, NOISE_WORDS)] = 1;
+}
 
 /* A batch uses the slot that it finds, several times; it must live until the end. */
 static void *agent_main(void *opaque)
 {
 	struct uiommu_agent agent = { 0 };
 	struct litmus *l = opaque;
+	uint64_t random = 0;
 
+	pin_thread(1 + l->pin++);
 	quiesce_add(&l->q, &agent);
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
-		uint64_t least = atomic_load_explicit(&l->drained, memory_order_relaxed);
 		unsigned int at;
+		uint64_t least;
 
+		least = atomic_load_explicit(&l->drained, memory_order_relaxed);
+		make_noise(l, &random);
 		agent_begin(&agent);
 		at = atomic_load_explicit(&l->current, memory_order_acquire);
-		for (int i = 0; i < 20; i++) {
+		for (unsigned int i = 0; i < l->uses; i++) {
 			uint64_t generation = l->slot[at];
 
 			if (!generation)
@@ -56,12 +76,13 @@ static void *agent_main(void *opaque)
 	return NULL;
 }
 
-static void replace_slots(struct litmus *l, uint64_t rounds)
+/* Until so many batches have been seen, and so many rounds at least. */
+static void replace_slots(struct litmus *l, uint64_t rounds, uint64_t batches)
 {
 	uint64_t generation = l->slot[0];
 	unsigned int at = 0;
 
-	for (uint64_t i = 0; i < rounds; i++) {
+	for (uint64_t i = 0; i < rounds || atomic_load(&l->batches) < batches; i++) {
 		unsigned int next = (at + 1) % SLOTS;
 
 		l->slot[next] = ++generation;
@@ -73,28 +94,35 @@ static void replace_slots(struct litmus *l, uint64_t rounds)
 	}
 }
 
-static void litmus(bool asymmetric, unsigned int agents)
+static void litmus(bool asymmetric, bool noise, unsigned int agents)
 {
 	struct litmus *l = calloc(1, sizeof(*l));
 	pthread_t thread[3];
 
 	assert_non_null(l);
+	pin_thread(0);
 	quiesce_init(&l->q);
 	l->q.asymmetric &= asymmetric;
 	l->slot[0] = 1;
+	/* With more agents than CPUs short ones: the scheduler takes the CPU inside batches. */
+	l->uses = agents > 1 ? 20 : USES;
+	if (noise) {
+		l->noise = malloc(NOISE_WORDS * sizeof(*l->noise));
+		assert_non_null(l->noise);
+		memset((void *)(uintptr_t)l->noise, 0, NOISE_WORDS * sizeof(*l->noise));
+	}
 	for (unsigned int i = 0; i < agents; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, agent_main, l), 0);
-	/* Wait until they run, or the drains have nothing to do. */
-	while (atomic_load(&l->batches) < agents * 10)
-		;
-	replace_slots(l, ROUNDS / agents);
+	replace_slots(l, agents > 1 ? ROUNDS / 20 : ROUNDS, agents > 1 ? ROUNDS / 20 : ROUNDS);
 	atomic_store(&l->stop, true);
 	for (unsigned int i = 0; i < agents; i++)
 		pthread_join(thread[i], NULL);
 	assert_int_equal(l->dead, 0);
 	assert_int_equal(l->late, 0);
 	assert_int_equal(atomic_load(&l->q.online), 0);
+	free((void *)(uintptr_t)l->noise);
 	free(l);
+	unpin_thread();
 }
 
 static void litmus_membarrier(void **state)
@@ -105,19 +133,19 @@ static void litmus_membarrier(void **state)
 	quiesce_init(&q);
 	if (!q.asymmetric)
 		skip();
-	litmus(true, 1);
+	litmus(true, true, 1);
 }
 
 static void litmus_full_barriers(void **state)
 {
 	(void)state;
-	litmus(false, 1);
+	litmus(false, true, 1);
 }
 
 static void litmus_more_agents_than_cores(void **state)
 {
 	(void)state;
-	litmus(true, 3);
+	litmus(true, false, 3);
 }
 
 /* The drain waits for a batch that is running, and for no later one. */
@@ -125,6 +153,7 @@ static void *drain_once(void *opaque)
 {
 	struct litmus *l = opaque;
 
+	pin_thread(1);
 	quiesce_drain(&l->q);
 	atomic_store(&l->drained, 1);
 	return NULL;
@@ -168,14 +197,16 @@ static void *come_and_go(void *opaque)
 {
 	struct litmus *l = opaque;
 
-	for (unsigned int i = 0; i < ROUNDS / 200; i++) {
+	for (unsigned int i = 0; i < ROUNDS / 40; i++) {
 		struct uiommu_agent *agent = aligned_alloc(64, sizeof(*agent));
 
 		memset(agent, 0, sizeof(*agent));
 		quiesce_add(&l->q, agent);
 		agent_begin(agent);
-		if (!l->slot[atomic_load_explicit(&l->current, memory_order_acquire)])
-			atomic_fetch_add(&l->dead, 1);
+		/* Long enough that drains wait for this agent when it goes. */
+		for (int k = 0; k < 1000; k++)
+			if (!l->slot[atomic_load_explicit(&l->current, memory_order_acquire)])
+				atomic_fetch_add(&l->dead, 1);
 		agent_end(agent);
 		quiesce_del(&l->q, agent);
 		memset(agent, 0xff, sizeof(*agent));
@@ -205,7 +236,7 @@ static void agents_come_and_go(void **state)
 	assert_int_equal(pthread_create(&thread[0], NULL, come_and_go, l), 0);
 	assert_int_equal(pthread_create(&thread[1], NULL, come_and_go, l), 0);
 	assert_int_equal(pthread_create(&thread[2], NULL, drain_until_stopped, l), 0);
-	replace_slots(l, ROUNDS / 100);
+	replace_slots(l, ROUNDS / 100, 0);
 	pthread_join(thread[0], NULL);
 	pthread_join(thread[1], NULL);
 	atomic_store(&l->stop, true);

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/choice.h"
+#include "base/quiesce.h"
 #include "base/rcu.h"
 #include "base/task.h"
 
@@ -129,25 +130,25 @@ static void lossy(void *opaque)
 	}
 }
 
-/* One that needs the reader to stay away for a whole life of the object: long holds. */
-static void slow_reader(void *opaque)
+/*
+ * One that needs the reader to stay away while others wait for each other and would
+ * pass through it: a task that is held back.
+ */
+static void slow_reader(struct log *log)
 {
-	struct log *log = opaque;
-	unsigned int got = log->published;
+	unsigned int got = log->freed;
 
 	choice_interleave(CHOICE_LAND);
-	if (log->freed > got + 20)
+	if (log->freed > got + 25)
 		log->stale = 1;
 }
 
-static void busy_writer(void *opaque)
+static void busy_writer(struct log *log)
 {
-	struct log *log = opaque;
+	struct task_spin spin = { 0 };
 
-	for (unsigned int i = 0; i < 40; i++) {
-		log->published = i + 1;
-		choice_interleave(CHOICE_STORE);
-		choice_interleave(CHOICE_REGISTER);
+	for (unsigned int i = 0; i < 30; i++) {
+		task_relax(&spin);
 		log->freed = i + 1;
 	}
 }
@@ -278,6 +279,87 @@ static void rcu_waits_for_fibers(void **state)
 	}
 }
 
+/*
+ * The drain waits for the end of the batch that it found, not for a moment between two:
+ * a fiber whose batches follow on one another without a choice point has none.
+ */
+struct drains {
+	struct quiesce q;
+	struct uiommu_agent agent;
+	bool called, done;
+	unsigned int after;		/* batches that ended between call and return */
+};
+
+static void drain_once(void *opaque)
+{
+	struct drains *d = opaque;
+
+	d->called = true;
+	quiesce_drain(&d->q);
+	d->done = true;
+}
+
+static void drain_needs_one_end(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		struct task_spin spin = { 0 };
+		struct drains d = { 0 };
+		struct task_set *set;
+		struct task *task;
+		struct alloc a;
+
+		alloc_init(&a, NULL, NULL);
+		quiesce_init(&d.q);
+		quiesce_add(&d.q, &d.agent);
+		check_seed(!task_set_create(&a, seed, &set), seed);
+		agent_begin(&d.agent);
+		check_seed(!task_spawn(set, "drain", drain_once, &d, &task), seed);
+		while (!d.called)
+			task_relax(&spin);
+		for (int i = 0; i < 20; i++)
+			task_relax(&spin);
+		check_seed(!d.done, seed);
+		while (!d.done && d.after++ < 10) {
+			agent_end(&d.agent);
+			agent_begin(&d.agent);
+			task_relax(&spin);
+		}
+		check_seed(d.done, seed);
+		agent_end(&d.agent);
+		task_join(task);
+		quiesce_del(&d.q, &d.agent);
+		task_set_destroy(set);
+	}
+}
+
+/* An agent that goes while a drain looks at it: it goes only after the drain has. */
+static void agent_outlives_drains(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		struct task_spin spin = { 0 };
+		struct drains d = { 0 };
+		struct task_set *set;
+		struct task *task;
+		struct alloc a;
+
+		alloc_init(&a, NULL, NULL);
+		quiesce_init(&d.q);
+		quiesce_add(&d.q, &d.agent);
+		check_seed(!task_set_create(&a, seed, &set), seed);
+		agent_begin(&d.agent);
+		check_seed(!task_spawn(set, "drain", drain_once, &d, &task), seed);
+		while (!d.called)
+			task_relax(&spin);
+		agent_end(&d.agent);
+		quiesce_del(&d.q, &d.agent);
+		check_seed(d.done, seed);
+		task_join(task);
+		task_set_destroy(set);
+	}
+}
+
 /* A fiber has room for what the floors put on a stack. */
 static unsigned int deep(unsigned int n)
 {
@@ -332,6 +414,8 @@ int main(void)
 		cmocka_unit_test(finds_mistakes),
 		cmocka_unit_test(scripts_decide),
 		cmocka_unit_test(rcu_waits_for_fibers),
+		cmocka_unit_test(drain_needs_one_end),
+		cmocka_unit_test(agent_outlives_drains),
 		cmocka_unit_test(stacks_are_large),
 		cmocka_unit_test(second_set_joins),
 	};
