@@ -133,17 +133,14 @@ static inline bool PT(has_leaves)(unsigned int features, unsigned int level)
 	return level == 1 || (level == 2 && (features & PGTABLE_2M)) || (level == 3 && (features & PGTABLE_1G));
 }
 
-/* The largest leaf, by its level, that the addresses' alignment and the size allow. */
-static inline unsigned int PT(leaf_level)(unsigned int features, uint64_t addresses, uint64_t size)
+/* The largest leaf, by its level, that the addresses' alignment allows. */
+static inline unsigned int PT(leaf_level)(unsigned int features, uint64_t addresses)
 {
 	unsigned int level;
 
-	for (level = 3; level > 1; level--) {
-		uint64_t span = UINT64_C(1) << pgtable_shift(level);
-
-		if (size >= span && !(addresses & (span - 1)) && PT(has_leaves)(features, level))
+	for (level = 3; level > 1; level--)
+		if (!(addresses & ((UINT64_C(1) << pgtable_shift(level)) - 1)) && PT(has_leaves)(features, level))
 			break;
-	}
 	return level;
 }
 
@@ -223,7 +220,7 @@ static PT_INLINE int PT(map_pages)(struct pgtable *pt, pgtable_slot *slot, unsig
 static inline int64_t PT(map_run)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
 				  uint64_t bits)
 {
-	unsigned int leaf_level = PT(leaf_level)(pt->features, iova | pa, size);
+	unsigned int leaf_level = PT(leaf_level)(pt->features, iova | pa);
 	pgtable_slot *table = PT(table)(pt, pt->root);
 	unsigned int level, n;
 

@@ -20,6 +20,7 @@ struct shared {
 	struct pgtable pt;
 	const struct spec *spec;
 	_Atomic bool stop;
+	_Atomic unsigned int arrived;
 	_Atomic int bad;		/* line of a check that failed; cmocka's fail in their own thread only */
 };
 
@@ -179,6 +180,92 @@ static void disjoint(void **state)
 	}
 }
 
+/* ---- at the same instant ---- */
+
+#define ROUNDS 1500
+
+/* Waits for the other one. */
+static void meet(struct shared *s, unsigned int round)
+{
+	atomic_fetch_add(&s->arrived, 1);
+	while (atomic_load(&s->arrived) < 2 * (round + 1))
+		sched_yield();
+}
+
+/* A page each in a fresh region, so that both need the same new tables at up to 4 levels. */
+static void *make_tables(void *arg)
+{
+	struct worker *t = arg;
+	struct shared *s = t->s;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t iova = i % 500 * (512 * G1 + G1) + i * M2 + t->id * K4;
+
+		meet(s, i);
+		ensure(s, s->pt.ops->map(&s->pt, iova, OFFSET, K4, RW) == 0);
+	}
+	return NULL;
+}
+
+static void racing_makers(void **state)
+{
+	static struct shared s;
+	struct worker t[2];
+	struct ref_scan scan;
+
+	(void)state;
+	shared_init(&s, PGTABLE_VTDSS, 0);
+	for (unsigned int i = 0; i < 2; i++)
+		start(&t[i], &s, i, make_tables);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i].thread, NULL);
+	assert_int_equal(s.bad, 0);
+	scan = ref_scan(s.spec, &s.pt);
+	assert_int_equal(scan.leaves, 2 * ROUNDS);
+	/* Who came second gave its table back. */
+	assert_int_equal(scan.tables, pool_live(s.w.pool));
+	s.pt.ops->fini(&s.pt);
+	world_fini(&s.w);
+}
+
+/* Both unmap the same table, by mistake: one gets it. */
+static void *take_tables(void *arg)
+{
+	struct worker *t = arg;
+	struct shared *s = t->s;
+	uint64_t unmapped;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		if (!t->id)
+			ensure(s, s->pt.ops->map(&s->pt, i % 4 * G1, OFFSET, K4, RW) == 0);
+		meet(s, 2 * i);
+		ensure(s, unmap(s, 0, 512 * G1, &unmapped) == 0);
+		ensure(s, unmapped == K4 || unmapped == 0);
+		t->done += unmapped;
+		meet(s, 2 * i + 1);
+	}
+	return NULL;
+}
+
+static void racing_takers(void **state)
+{
+	static struct shared s;
+	struct worker t[2];
+
+	(void)state;
+	shared_init(&s, PGTABLE_VTDSS, 0);
+	for (unsigned int i = 0; i < 2; i++)
+		start(&t[i], &s, i, take_tables);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i].thread, NULL);
+	assert_int_equal(s.bad, 0);
+	assert_int_equal(t[0].done + t[1].done, ROUNDS * K4);
+	assert_int_equal(pgtable_count(&s.pt), 1);
+	assert_int_equal(pool_live(s.w.pool), 1);
+	s.pt.ops->fini(&s.pt);
+	world_fini(&s.w);
+}
+
 /* ---- overlapping ---- */
 
 static void *map_anywhere(void *arg)
@@ -261,6 +348,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(disjoint),
+		cmocka_unit_test(racing_makers),
+		cmocka_unit_test(racing_takers),
 		cmocka_unit_test(overlapping),
 	};
 
