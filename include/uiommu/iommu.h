@@ -37,7 +37,8 @@ struct uiommu_replace_opts {
 /*
  * What a replacement did, or would do. Filled on success and on failure. For a
  * transaction of several devices: the worst gap, the most expensive strategy,
- * sums of stores and flushes.
+ * the sum of stores, the most rounds. Flushes are counted per device; devices that
+ * leave the same tag share one.
  */
 struct uiommu_report {
 	enum uiommu_gap gap;

@@ -51,7 +51,9 @@ void report_merge(struct uiommu_report *sum, const struct uiommu_report *one)
 	if (one->best_gap > sum->best_gap)
 		sum->best_gap = one->best_gap;
 	sum->stores += one->stores;
-	sum->config_syncs += one->config_syncs;
+	/* A round serves all devices of the batch. */
+	if (one->config_syncs > sum->config_syncs)
+		sum->config_syncs = one->config_syncs;
 	sum->tag_flushes += one->tag_flushes;
 }
 

@@ -214,7 +214,7 @@ static void test_demand(void **state)
 	assert_int_equal(report.gap, UIOMMU_GAP_BLOCKED);
 	assert_null(report.refused);
 	assert_int_equal(report.stores, 3);
-	assert_int_equal(report.config_syncs, 6);
+	assert_int_equal(report.config_syncs, 2);
 	assert_int_equal(report.tag_flushes, 9);
 	assert_int_equal(report.cpu_ns, 10);
 	assert_int_equal(report.drain_ns, 20);
