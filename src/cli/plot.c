@@ -62,7 +62,7 @@ static void write_script(FILE *out, const struct plot *p, const struct scenario_
 	fprintf(out, "set terminal %s\nset output '%s'\n",
 		svg ? "svg size 760,460 background 'white' font 'sans,14'" :
 		      "pngcairo size 760,460 background 'white' font 'sans,12'", path);
-	fprintf(out, "set logscale xy\nset grid lc rgb '#dddddd'\nset key left top\nset border 3\nset tics nomirror\n"
+	fprintf(out, "set logscale xy\nset grid lc rgb '#dddddd'\nset key left center\nset border 3\nset tics nomirror\n"
 		     "set title 'Time of one switch under DMA, VT-d, %s to %s stage'\n"
 		     "set xlabel '4 KiB mappings of the domain'\nset ylabel 'median of a switch'\n"
 		     "set format x '10^{%%T}'\nset xrange [700:150000]\nset ytics ('100 ns' 100, '1 us' 1e3, '10 us' 1e4, "
