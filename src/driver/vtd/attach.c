@@ -189,16 +189,16 @@ static void advance(struct run *r, struct vtdd_device *dd)
 
 /* ---- invalidations of a round ---- */
 
-static void add_flush(struct run *r, const struct vtdd_device *dd)
+static void add_flush(struct run *r, const struct vtdd_device *dd, struct vtdd_inv *inv)
 {
 	const struct vtdd_domain *from = source(r, dd), *to = destination(r, dd);
 
 	if (r->park) {
-		vtdd_domain_flush(r->vi, dd->dom, &r->flush);
+		vtdd_domain_flush(r->vi, dd->dom, inv);
 		if (dd->next)
-			vtdd_domain_flush(r->vi, dd->next, &r->flush);
+			vtdd_domain_flush(r->vi, dd->next, inv);
 	} else if (from != to && dd->plan.n) {
-		vtdd_domain_flush(r->vi, from, &r->flush);
+		vtdd_domain_flush(r->vi, from, inv);
 	}
 }
 
@@ -235,41 +235,59 @@ static int submit(struct run *r, struct vtdd_inv *inv)
 	return err;
 }
 
-/* Too many to name: everything. */
-static void widen(struct run *r)
+/* Configuration and flushes in one batch, in this order. False: they do not fit, nothing was added. */
+static bool merge(struct run *r)
 {
-	if (r->config.full) {
-		r->config.n = 0;
-		if (r->vi->scalable)
-			vtdd_inv_pc_global(&r->config);
-		else
-			vtdd_inv_cc_global(&r->config);
-	}
-	if (r->flush.full) {
-		r->flush.n = 0;
-		vtdd_inv_iotlb_global(&r->flush);
-	}
+	unsigned int n = r->config.n;
+
+	r->config.full = false;
+	for (unsigned int i = 0; i < r->n; i++)
+		add_flush(r, device(r, i), &r->config);
+	if (!r->config.full)
+		return true;
+	r->config.n = n;
+	return false;
 }
 
-/* @flush: this is the last sync of all slots, the tags that they leave go too. */
-static int invalidate(struct run *r, bool flush)
+/* More entries than a batch can name: all. */
+static void widen_config(struct run *r)
+{
+	r->config.n = 0;
+	if (r->vi->scalable)
+		vtdd_inv_pc_global(&r->config);
+	else
+		vtdd_inv_cc_global(&r->config);
+}
+
+/* Two batches: configuration, and when that completed, flushes. */
+static int invalidate_apart(struct run *r)
 {
 	bool swap = mutant(MUTANT_SWAP_INV);
 	int err;
 
 	vtdd_inv_init(&r->flush);
-	if (flush && mutant(MUTANT_TAG_REUSE_EARLY))
-		reuse_early(r);
-	for (unsigned int i = 0; flush && i < r->n; i++)
-		add_flush(r, device(r, i));
-	widen(r);
-	if (!swap && !r->vi->two_waits && r->config.n + r->flush.n <= VTDD_INV_MAX) {
-		memcpy(r->config.d + r->config.n, r->flush.d, r->flush.n * sizeof(r->flush.d[0]));
-		r->config.n += r->flush.n;
-		return submit(r, &r->config);
+	for (unsigned int i = 0; i < r->n; i++)
+		add_flush(r, device(r, i), &r->flush);
+	if (r->flush.full) {
+		r->flush.n = 0;
+		vtdd_inv_iotlb_global(&r->flush);
 	}
 	err = submit(r, swap ? &r->flush : &r->config);
 	return err ? err : submit(r, swap ? &r->config : &r->flush);
+}
+
+/* @flush: this is the last sync of all slots, the tags that they leave go too. */
+static int invalidate(struct run *r, bool flush)
+{
+	if (r->config.full)
+		widen_config(r);
+	if (!flush)
+		return submit(r, &r->config);
+	if (mutant(MUTANT_TAG_REUSE_EARLY))
+		reuse_early(r);
+	if (r->vi->two_waits || mutant(MUTANT_SWAP_INV) || !merge(r))
+		return invalidate_apart(r);
+	return submit(r, &r->config);
 }
 
 /* Runs the plans of all devices to their end, or up to the invalidation that failed. */

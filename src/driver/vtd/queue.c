@@ -82,7 +82,8 @@ uint64_t vtdd_queue_address(const struct vtdd_iommu *vi)
 
 /*
  * Positions between head and tail are hardware's, the others ours: relaxed stores,
- * ordered by the tail register's write, which hardware reads them after.
+ * ordered by the tail register's write, which hardware reads them after. Words 2
+ * and 3 of wide descriptors are zero since the ring was allocated.
  */
 static void put_descriptor(struct vtdd_queue *q, uint64_t index, uint64_t lo, uint64_t hi)
 {
@@ -90,8 +91,6 @@ static void put_descriptor(struct vtdd_queue *q, uint64_t index, uint64_t lo, ui
 
 	atomic_store_explicit(&d[0], lo, memory_order_relaxed);
 	atomic_store_explicit(&d[1], hi, memory_order_relaxed);
-	for (unsigned int i = 2; i < q->words; i++)
-		atomic_store_explicit(&d[i], 0, memory_order_relaxed);
 }
 
 /* 6.5.2.8: status write to the position's own word. */
@@ -117,18 +116,30 @@ static inline bool completed(struct vtdd_iommu *vi, uint64_t index)
 	return atomic_load_explicit(&q->done, memory_order_relaxed) > index;
 }
 
-/* Moves done past the last wait that completed. Under the lock. */
+static inline bool wait_done(struct vtdd_iommu *vi, uint64_t wait)
+{
+	return (uint32_t)vi->ops->load64(vi->hw, vi->queue.status_pa + 8 * position(wait)) == STATUS_DONE;
+}
+
+/*
+ * Moves done past the last wait that completed: mostly the newest one, which says
+ * that all are (a batch ends with its wait). Under the lock.
+ */
 static void reclaim(struct vtdd_iommu *vi)
 {
 	struct vtdd_queue *q = &vi->queue;
 	uint64_t done = atomic_load_explicit(&q->done, memory_order_relaxed);
 
-	for (uint64_t i = done; i < q->tail;) {
-		uint64_t wait = q->at[position(i)].wait;
+	if (done != q->tail && wait_done(vi, q->tail - 1)) {
+		done = q->tail;
+	} else {
+		for (uint64_t i = done; i < q->tail;) {
+			uint64_t wait = q->at[position(i)].wait;
 
-		i = wait + 1;
-		if ((uint32_t)vi->ops->load64(vi->hw, q->status_pa + 8 * position(wait)) == STATUS_DONE)
-			done = i;
+			i = wait + 1;
+			if (wait_done(vi, wait))
+				done = i;
+		}
 	}
 	atomic_store_explicit(&q->done, done, memory_order_relaxed);
 }
