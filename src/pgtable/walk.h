@@ -23,6 +23,7 @@
 
 /* gcc measures a function before constants made it small. */
 #define PT_INLINE inline __attribute__((always_inline))
+#define PT_NOINLINE __attribute__((noinline))	/* what is rare stays out of the registers of what is not */
 #define PGTABLE_PASTE_(a, b) a##_##b
 #define PGTABLE_PASTE(a, b) PGTABLE_PASTE_(a, b)
 #define PT(name) PGTABLE_PASTE(PGTABLE_PREFIX, name)
@@ -50,7 +51,8 @@ static PT_INLINE uintptr_t PT(bias)(const struct pgtable *pt)
 }
 
 /* The entry for @iova in the table at @pa. */
-static PT_INLINE pgtable_slot *PT(slot)(uintptr_t bias, uiommu_pa_t pa, uiommu_iova_t iova, unsigned int level)
+static PT_INLINE pgtable_slot *PT(slot)(uintptr_t bias, uiommu_pa_t pa, uiommu_iova_t iova,
+					unsigned int level)
 {
 	uintptr_t indexed = bias + pgtable_index(iova, level) * sizeof(pgtable_slot);
 
@@ -130,7 +132,8 @@ static PT_INLINE bool PT(is_small)(uiommu_iova_t iova, uint64_t size)
 /* Whether the format has leaves at this level under these features. */
 static inline bool PT(has_leaves)(unsigned int features, unsigned int level)
 {
-	return level == 1 || (level == 2 && (features & PGTABLE_2M)) || (level == 3 && (features & PGTABLE_1G));
+	return level == 1 || (level == 2 && (features & PGTABLE_2M)) ||
+	       (level == 3 && (features & PGTABLE_1G));
 }
 
 /* The largest leaf, by its level, that the addresses' alignment allows. */
@@ -139,7 +142,8 @@ static inline unsigned int PT(leaf_level)(unsigned int features, uint64_t addres
 	unsigned int level;
 
 	for (level = 3; level > 1; level--)
-		if (!(addresses & ((UINT64_C(1) << pgtable_shift(level)) - 1)) && PT(has_leaves)(features, level))
+		if (PT(has_leaves)(features, level) &&
+		    !(addresses & ((UINT64_C(1) << pgtable_shift(level)) - 1)))
 			break;
 	return level;
 }
@@ -149,8 +153,8 @@ static inline unsigned int PT(leaf_level)(unsigned int features, uint64_t addres
  * Returns what is in the slot then: another thread may have been first, with a table
  * on a disjoint range, and its entry counts. 0: out of memory.
  */
-static __attribute__((noinline)) uint64_t PT(add_table)(struct pgtable *pt, pgtable_slot *parent,
-							pgtable_slot *slot, unsigned int level)
+static PT_NOINLINE uint64_t PT(add_table)(struct pgtable *pt, pgtable_slot *parent, pgtable_slot *slot,
+					  unsigned int level)
 {
 	struct pool_page *above = pool_desc(pt->pool, pool_pa(pt->pool, parent));
 	uint32_t group = UINT32_C(1) << ((slot - parent) / PT(GROUP));
@@ -190,7 +194,8 @@ static inline unsigned int PT(free_slots)(pgtable_slot *slot, unsigned int n)
 }
 
 /* Stores n leaves side by side, the first of which is @leaf. Each: not present before, the leaf after. */
-static PT_INLINE void PT(fill)(struct pgtable *pt, pgtable_slot *slot, unsigned int n, uint64_t leaf, uint64_t step)
+static PT_INLINE void PT(fill)(struct pgtable *pt, pgtable_slot *slot, unsigned int n, uint64_t leaf,
+			       uint64_t step)
 {
 	pgtable_slot *end = slot + n;
 
@@ -273,8 +278,8 @@ static uint64_t PT(count_below)(const struct pgtable *pt, uiommu_pa_t pa, unsign
 }
 
 /* Takes a table out. An exchange: of two unmaps that overlap by mistake one gets it. */
-static __attribute__((noinline)) void PT(take_table)(struct pgtable *pt, pgtable_slot *slot, unsigned int level,
-						     struct pgtable_gather *gather)
+static PT_NOINLINE void PT(take_table)(struct pgtable *pt, pgtable_slot *slot, unsigned int level,
+				       struct pgtable_gather *gather)
 {
 	uint64_t entry = atomic_exchange_explicit(slot, 0, memory_order_acq_rel);
 	uiommu_pa_t pa = PT(address)(entry);
@@ -374,8 +379,8 @@ static inline uiommu_iova_t PT(clear_run)(struct pgtable *pt, uiommu_iova_t iova
 }
 
 /* Any range. On error all of [iova, at) is this call's; tables stay (pgtable.h, 3). */
-static __attribute__((noinline)) int PT(map_range)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t pa,
-						   uint64_t size, uint64_t bits)
+static PT_NOINLINE int PT(map_range)(struct pgtable *pt, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
+				     uint64_t bits)
 {
 	uiommu_iova_t at = iova, end = iova + size;
 	int64_t done;
@@ -438,8 +443,8 @@ static inline bool PT(inside_leaf)(struct pgtable *pt, uiommu_iova_t iova)
 }
 
 /* Any range. */
-static __attribute__((noinline)) int PT(unmap_range)(struct pgtable *pt, uiommu_iova_t iova, uiommu_iova_t end,
-						     struct pgtable_gather *gather)
+static PT_NOINLINE int PT(unmap_range)(struct pgtable *pt, uiommu_iova_t iova, uiommu_iova_t end,
+				       struct pgtable_gather *gather)
 {
 	if (PT(inside_leaf)(pt, iova) || PT(inside_leaf)(pt, end))
 		return -EINVAL;

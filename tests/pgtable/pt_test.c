@@ -259,12 +259,13 @@ const struct node *model_find(const struct model *m, uint64_t iova)
 
 static bool may_be_leaf(const struct model *m, unsigned int level)
 {
-	return level == 1 || (level == 2 && m->features & PGTABLE_2M) || (level == 3 && m->features & PGTABLE_1G);
+	return level == 1 || (level == 2 && m->features & PGTABLE_2M) ||
+	       (level == 3 && m->features & PGTABLE_1G);
 }
 
 /* The part of [iova, end) that the table at @base, whose entries are of @level, holds. */
-static int map_in(struct model *m, uint64_t base, unsigned int level, uint64_t iova, uint64_t end, uint64_t pa,
-		  unsigned int prot)
+static int map_in(struct model *m, uint64_t base, unsigned int level, uint64_t iova, uint64_t end,
+		  uint64_t pa, unsigned int prot)
 {
 	uint64_t span = span_of(level), slot = iova - iova % span;
 
@@ -358,7 +359,8 @@ int model_unmap(struct model *m, uint64_t iova, uint64_t size, struct model_unma
 		return -ERANGE;
 	for (unsigned int b = 0; b < 4096; b++)
 		for (const struct node *n = m->bucket[b]; n; n = n->next)
-			if (n->prot && n->iova < end && n->iova + span_of(n->level) > iova && !inside(n, iova, end))
+			if (n->prot && n->iova < end && n->iova + span_of(n->level) > iova &&
+			    !inside(n, iova, end))
 				return -EINVAL;
 	for (unsigned int b = 0; b < 4096; b++) {
 		for (const struct node *n = m->bucket[b]; n; n = n->next) {

@@ -78,7 +78,8 @@ static void one_seed(struct shared *s)
 	assert_int_equal(task_set_create(&s->w.alloc, s->seed, &set), 0);
 	for (unsigned int i = 0; i < 4; i++) {
 		worker[i] = (struct worker){ .s = s, .rng = s->seed * 16 + i };
-		assert_int_equal(task_spawn(set, "worker", i == 3 ? use_pages : calls, &worker[i], &task[i]), 0);
+		assert_int_equal(task_spawn(set, "worker", i == 3 ? use_pages : calls, &worker[i],
+					    &task[i]), 0);
 	}
 	for (int i = 0; i < 3; i++)
 		task_join(task[i]);

@@ -21,7 +21,7 @@ struct shared {
 	const struct spec *spec;
 	_Atomic bool stop;
 	_Atomic unsigned int arrived;
-	_Atomic int bad;		/* line of a check that failed; cmocka's fail in their own thread only */
+	_Atomic int bad;		/* line of a failed check; cmocka's work in its own thread only */
 };
 
 #define ensure(s, cond)						\

@@ -39,10 +39,10 @@ static const struct vector vectors[] = {
 	{ PGTABLE_VTDSS, 4, 5, IOVA - 0x4000, 0x2e00000, M2, R, { 1, 2, 3 }, 3, 0x3, 0x2e00881 },
 	{ PGTABLE_VTDSS, 4, 2, IOVA - 0x604000, 0x7c0000000, G1, RW, { 1, 2 }, 2, 0x3, 0x7c0000083 },
 	{ PGTABLE_VTDSS, 4, 6, IOVA - 0x604000, 0x7c0000000, G1, W, { 1, 2 }, 2, 0x3, 0x7c0000882 },
-	{ PGTABLE_VTDSS, 3, 0, IOVA - (1ull << 39), 0x3ffffffff000, K4, RW, { 2, 3, 4 }, 3, 0x3, 0x3ffffffff003 },
+	{ PGTABLE_VTDSS, 3, 0, 0x80604000, 0x3ffffffff000, K4, RW, { 2, 3, 4 }, 3, 0x3, 0x3ffffffff003 },
 	{ PGTABLE_VTDSS, 3, 2, IOVA - (1ull << 39) - 0x604000, 0, G1, RW, { 2 }, 1, 0x3, 0x83 },
 	{ PGTABLE_VTDSS, 5, 0, IOVA5, 0x1000, K4, RW, { 5, 1, 2, 3, 4 }, 5, 0x3, 0x1003 },
-	{ PGTABLE_VTDSS, 5, 0, 0x1fffffffffff000, 0x1000, K4, R, { 511, 511, 511, 511, 511 }, 5, 0x3, 0x1001 },
+	{ PGTABLE_VTDSS, 5, 0, 0x1fffffffffff000, 0, K4, R, { 511, 511, 511, 511, 511 }, 5, 0x3, 0x1 },
 	/* First stage: P 0, R/W 1, U/S 2, A 5, D 6, PS 7. Non-leaf: P, R/W, U/S, A. */
 	{ PGTABLE_X86_64, 4, 0, IOVA, 0x12345000, K4, RW, { 1, 2, 3, 4 }, 4, 0x27, 0x12345067 },
 	{ PGTABLE_X86_64, 4, 3, IOVA, 0x12345000, K4, R, { 1, 2, 3, 4 }, 4, 0x27, 0x12345065 },
@@ -50,7 +50,7 @@ static const struct vector vectors[] = {
 	{ PGTABLE_X86_64, 4, 3, IOVA - 0x604000, 0x7c0000000, G1, R, { 1, 2 }, 2, 0x27, 0x7c00000e5 },
 	{ PGTABLE_X86_64, 4, 0, 0x7ffffffff000, 0x1000, K4, RW, { 255, 511, 511, 511 }, 4, 0x27, 0x1067 },
 	{ PGTABLE_X86_64, 5, 3, IOVA5, 0x1000, K4, RW, { 5, 1, 2, 3, 4 }, 5, 0x27, 0x1067 },
-	{ PGTABLE_X86_64, 5, 3, 0xfffffffffff000, 0x1000, K4, R, { 255, 511, 511, 511, 511 }, 5, 0x27, 0x1065 },
+	{ PGTABLE_X86_64, 5, 3, 0xfffffffffff000, 0, K4, R, { 255, 511, 511, 511, 511 }, 5, 0x27, 0x65 },
 };
 
 static void bytes(void **state)
@@ -165,7 +165,7 @@ static void freed_by_a_covering_unmap_only(void **state)
 	assert_int_equal(freed, 1);
 	assert_int_equal(pgtable_count(&pt), 3);
 	assert_int_equal(pool_live(w.pool), 3);
-	/* One page brings the table of level 1 back; 1 GiB covers levels 1 and 2, 512 GiB all but the root. */
+	/* A page brings the table of level 1 back; 1 GiB covers levels 1 and 2, 512 GiB all but the root. */
 	assert_int_equal(pt.ops->map(&pt, 6 * M2, 0x1000, K4, RW), 0);
 	assert_int_equal(unmap(&w, &pt, 0, G1, &freed), K4);
 	assert_int_equal(freed, 2);
