@@ -278,13 +278,49 @@ static void group_in_one_batch(void **state)
 	}
 }
 
+/* More devices than a batch can name: everything is invalidated, in two batches where one will not do. */
+static void large_groups(void **state)
+{
+	static struct rig_dev d[VTDD_INV_MAX + 10];
+
+	for (unsigned int n = VTDD_INV_MAX - 1; n < VTDD_INV_MAX + 3; n++) {
+		struct uiommu_domain *a, *b;
+		uint64_t wa, wb;
+		struct rig rig;
+
+		rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
+		to_vtdd(rig.iommu)->two_waits = n % 4 == 1;
+		rig_dev_add(&rig, &d[0], 0x10);
+		for (unsigned int i = 1; i < n; i++)
+			rig_dev_join(&rig, &d[i], &d[0], (uint16_t)(0x10 + 3 * i));
+		a = rig_domain(&rig, D_SECOND_A, &wa);
+		b = rig_domain(&rig, D_SECOND_B, &wb);
+		assert_int_equal(uiommu_attach_group(d[0].group, a, NULL), 0);
+		for (unsigned int i = 0; i < n; i++)
+			assert_int_equal(rig_look(&rig, d[i].port), wa);
+		rig_clear(&rig);
+		assert_int_equal(uiommu_group_replace_domain(d[0].group, b, NULL, NULL), 0);
+		assert_int_equal(rig_count_desc(&rig, VTD_DESC_CC), n > VTDD_INV_MAX ? 1 : n);
+		assert_int_equal(rig_count_desc(&rig, VTD_DESC_IOTLB), 1);
+		assert_int_equal(rig.n_waits, 1 + (n % 4 == 1 || n == VTDD_INV_MAX));
+		for (unsigned int i = 0; i < n; i++)
+			assert_int_equal(rig_look(&rig, d[i].port), wb);
+		uiommu_detach_group(d[0].group);
+		for (unsigned int i = n; i--;)
+			rig_dev_remove(&d[i]);
+		rig_domain_free(a);
+		rig_domain_free(b);
+		rig_end(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs_scalable),	  cmocka_unit_test(pairs_legacy),
 		cmocka_unit_test(pairs_without_store128), cmocka_unit_test(pairs_any_order),
 		cmocka_unit_test(plans_are_proven),	  cmocka_unit_test(demand_not_met),
-		cmocka_unit_test(group_in_one_batch),
+		cmocka_unit_test(group_in_one_batch),	  cmocka_unit_test(large_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
