@@ -62,7 +62,7 @@ static void bytes(void **state)
 	for (size_t v = 0; v < sizeof(vectors) / sizeof(vectors[0]); v++) {
 		const struct vector *x = &vectors[v];
 		struct pgtable pt;
-		uint64_t table, pa, e;
+		uint64_t table, pa, e = 0;
 		unsigned int i, used;
 
 		assert_int_equal(pgtable_init(&pt, w.pool, x->format, x->levels, x->features, 46), 0);
