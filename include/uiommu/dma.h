@@ -41,7 +41,7 @@ UIOMMU_API void uiommu_agent_destroy(struct uiommu_agent *agent);
 /*
  * Around a batch of accesses. Not nested. A batch should be short (at most some
  * dozens of accesses): who invalidates waits for it. Inside a batch nothing that
- * invalidates may be called (map is allowed; unmap, attach, replace are not).
+ * invalidates may be called: none of the functions of uiommu/iommu.h.
  */
 UIOMMU_API void uiommu_agent_begin(struct uiommu_agent *agent);
 UIOMMU_API void uiommu_agent_end(struct uiommu_agent *agent);
