@@ -33,8 +33,8 @@ struct uiommu_vtd_model_opts {
 	/*
 	 * Message-signalled interrupts: the unit's own and those of devices.
 	 * Called in the thread that raised it, also one inside a DMA batch: must
-	 * not block and must not call attach, replace or unmap. NULL: the unit's
-	 * own go to the driver, others are dropped.
+	 * not block and must not call attach, replace or unmap. A driver made by
+	 * uiommu_vtd_create() gets the unit's own itself; NULL: others are dropped.
 	 */
 	void (*msi)(void *opaque, uint64_t address, uint32_t data);
 	void *msi_opaque;

@@ -23,7 +23,7 @@ static uint64_t head(struct rig *r)
 
 static uint32_t status(struct rig *r)
 {
-	return *(volatile uint32_t *)(volatile void *)rig_word(r, RIG_STATUS);
+	return __atomic_load_n((uint32_t *)(void *)rig_word(r, RIG_STATUS), __ATOMIC_ACQUIRE);
 }
 
 /* Scalable with wide descriptors, legacy with narrow ones. */
@@ -189,7 +189,6 @@ static void test_bad_descriptors(void **state)
 /* Tail errors and errors of the queue as a whole: the head does not move. */
 static void test_queue_errors(void **state)
 {
-	struct uiommu_vtd_model_opts legacy_only = { .size = sizeof(legacy_only), .no_scalable = true };
 	struct rig r;
 
 	start(&r, NULL, true, false);
@@ -205,6 +204,13 @@ static void test_queue_errors(void **state)
 	r.hw->ops->write32(r.hw, 0x34, FSTS_IQE);
 	assert_int_equal(head(&r), 0x20);
 	rig_stop(&r);
+}
+
+/* Descriptor width and translation table mode must fit each other and the unit. */
+static void test_width_and_mode(void **state)
+{
+	struct uiommu_vtd_model_opts legacy_only = { .size = sizeof(legacy_only), .no_scalable = true };
+	struct rig r;
 
 	/* Narrow descriptors in scalable mode. */
 	rig_start(&r, NULL, false);
@@ -236,8 +242,12 @@ static void test_queue_errors(void **state)
 	rig_kick(&r);
 	assert_int_equal(rd32(&r, 0xB0), 7);
 	rig_stop(&r);
+}
 
-	/* A queue where no memory is, and memory that fails. */
+static void test_fetch_error(void **state)
+{
+	struct rig r;
+
 	rig_start(&r, NULL, true);
 	rig_queue_on(&r, false);
 	rig_push(&r, 5, 0);
@@ -327,6 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wrap),	     cmocka_unit_test(test_wait_kinds),
 		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_queue_errors),
+		cmocka_unit_test(test_width_and_mode),
+		cmocka_unit_test(test_fetch_error),
 		cmocka_unit_test(test_on_off),	     cmocka_unit_test(test_hook),
 	};
 

@@ -95,6 +95,21 @@ static void run(struct world *w, void *(*device)(void *), void (*driver)(struct 
 		pthread_join(thread[i], NULL);
 }
 
+static unsigned long answers(struct world *w)
+{
+	return atomic_load(&w->right) + atomic_load(&w->wrong) + atomic_load(&w->faults);
+}
+
+/* On a busy machine too, the devices shall have their share of the driver's steps. */
+static void meet(struct world *w, unsigned int step)
+{
+	unsigned long until = answers(w) + 8;
+	struct task_spin spin = { 0 };
+
+	while (step % 32 == 1 && answers(w) < until)
+		task_relax(&spin);
+}
+
 /* ---- replacing an entry ---- */
 
 static void *translate_loop(void *arg)
@@ -160,6 +175,7 @@ static void replace_loop(struct world *w)
 	for (unsigned int v = 1; v <= SWITCHES; v++) {
 		uint64_t did = (1 + (v - 1) % 2) << 16;
 
+		meet(w, v);
 		atomic_store(&w->started, v);
 		put_version(w, v);
 		rig_push(&w->r, 7 | 1u << 4 | did, 0);
@@ -209,6 +225,7 @@ static void *write_loop(void *arg)
 static void unmap_loop(struct world *w)
 {
 	for (unsigned int i = 1; i <= UNMAPS; i++) {
+		meet(w, i);
 		w->r.hw->ops->store64(w->r.hw, w->leaf[0], 0);
 		rig_push(&w->r, 2 | 3u << 4 | 3u << 6 | 7u << 16, IOVA);
 		assert_true(rig_sync(&w->r));
@@ -231,6 +248,7 @@ static void test_unmap(void **state)
 		*rig_word(&w.r, w.entry + 8) = 7 | 1u << 23;
 		run(&w, write_loop, unmap_loop);
 		assert_int_equal(atomic_load(&w.wrong), 0);
+		assert_true(atomic_load(&w.right) > 0);
 		end(&w);
 	}
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/choice.h"
+#include "hw/vtd/access.h"
 #include "hw/vtd/vtd_model.h"
 
 #define ENTRY_P BIT64(0)	/* of every entry, in its word 0 */
@@ -232,7 +233,7 @@ static enum vtd_reason read_pasid(struct vtd_txn *t, uint64_t dir, struct vtd_pa
 	enum vtd_reason reason;
 
 	choice_interleave(CHOICE_WALK);
-	if ((pa & vtd_beyond_haw(caps)) || mem_load64(t->model->hw.ctx->mem, pa, &word))
+	if ((pa & vtd_beyond_haw(caps)) || vtd_table_load64(t->model->hw.ctx, pa, &word))
 		return VTD_SPD_1;
 	reason = vtd_decode_pasid_dir(caps, word, &pde);
 	t->fpd |= pde.fpd;

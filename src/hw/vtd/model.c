@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/choice.h"
-#include "base/rcu.h"
+#include "hw/vtd/access.h"
 #include "hw/vtd/vtd_model.h"
 
 /* ---- the driver's memory operations ---- */
@@ -17,9 +17,7 @@ static void vtd_store64(struct uiommu_hw *hw, uiommu_pa_t pa, uint64_t val)
 	int err;
 
 	choice_interleave(CHOICE_STORE);
-	rcu_section_begin();
-	err = mem_store64(hw->ctx->mem, pa, val);
-	rcu_section_end();
+	err = vtd_own_store64(hw->ctx, pa, val);
 	if (err)
 		vtd_misuse(vtd_model(hw), "store to 0x%llx: no such memory", (unsigned long long)pa);
 	choice_interleave(CHOICE_STORE);
@@ -30,9 +28,7 @@ static void vtd_store128(struct uiommu_hw *hw, uiommu_pa_t pa, struct u128 val)
 	int err;
 
 	choice_interleave(CHOICE_STORE);
-	rcu_section_begin();
-	err = mem_store128(hw->ctx->mem, pa, val);
-	rcu_section_end();
+	err = vtd_own_store128(hw->ctx, pa, val);
 	if (err)
 		vtd_misuse(vtd_model(hw), "store to 0x%llx: no such memory", (unsigned long long)pa);
 	choice_interleave(CHOICE_STORE);
@@ -41,12 +37,8 @@ static void vtd_store128(struct uiommu_hw *hw, uiommu_pa_t pa, struct u128 val)
 static uint64_t vtd_load64(struct uiommu_hw *hw, uiommu_pa_t pa)
 {
 	uint64_t val = UINT64_MAX;
-	int err;
 
-	rcu_section_begin();
-	err = mem_load64(hw->ctx->mem, pa, &val);
-	rcu_section_end();
-	if (err)
+	if (vtd_own_load64(hw->ctx, pa, &val))
 		vtd_misuse(vtd_model(hw), "load from 0x%llx: no such memory", (unsigned long long)pa);
 	return val;
 }

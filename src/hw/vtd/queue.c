@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/choice.h"
-#include "base/rcu.h"
+#include "hw/vtd/access.h"
 #include "hw/vtd/vtd_model.h"
 
 static unsigned int type_of(uint64_t w0)
@@ -101,19 +101,11 @@ static enum vtd_fail due_failure(struct vtd_model *m)
 
 static enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
 {
-	struct u128 lo, hi = { 0, 0 };
-	int err;
+	uint64_t upper[2] = { 0, 0 };
 
-	rcu_section_begin();
-	err = mem_load128(m->hw.ctx->mem, pa, &lo);
-	if (!err && wide)
-		err = mem_load128(m->hw.ctx->mem, pa + 16, &hi);
-	rcu_section_end();
-	if (err)
+	if (vtd_own_load_pair(m->hw.ctx, pa, d) || (wide && vtd_own_load_pair(m->hw.ctx, pa + 16, upper)))
 		return VTD_IQEI_FETCH;
-	d[0] = lo.lo;
-	d[1] = lo.hi;
-	return hi.lo || hi.hi ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
+	return upper[0] | upper[1] ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 }
 
 /* Moves one descriptor into the window. False: nothing to fetch, or an error (1). */
@@ -248,20 +240,13 @@ static void execute_piotlb(struct vtd_model *m, const uint64_t d[2])
 
 static void execute_wait(struct vtd_model *m, const uint64_t d[2])
 {
-	int err;
-
 	if (m->queue.drain) {
 		m->queue.drain = false;
 		quiesce_drain(&m->hw.ctx->quiesce);		/* (3) */
 	}
-	if (d[0] & VTD_WAIT0_SW) {
-		rcu_section_begin();
-		err = mem_store32(m->hw.ctx->mem, d[1] & VTD_WAIT1_ADDR,
-				  (uint32_t)field_get(VTD_WAIT0_DATA, d[0]));
-		rcu_section_end();
-		if (err)
-			vtd_misuse(m, "wait status address 0x%llx is no memory", (unsigned long long)d[1]);
-	}
+	if ((d[0] & VTD_WAIT0_SW) && vtd_own_store32(m->hw.ctx, d[1] & VTD_WAIT1_ADDR,
+						     (uint32_t)field_get(VTD_WAIT0_DATA, d[0])))
+		vtd_misuse(m, "wait status address 0x%llx is no memory", (unsigned long long)d[1]);
 	if (d[0] & VTD_WAIT0_IF)
 		vtd_queue_interrupt(m);
 }
@@ -326,7 +311,7 @@ static bool execute_one(struct vtd_model *m)
 	unsigned int n = 0, i;
 	uint64_t d[2];
 
-	for (i = 0; i < q->n; i++)
+	for (i = 0; i < VTD_QUEUE_WINDOW && i < q->n; i++)
 		if (eligible(q, i))
 			may[n++] = i;
 	if (!n)
@@ -336,7 +321,8 @@ static bool execute_one(struct vtd_model *m)
 	d[0] = q->window[i][0];
 	d[1] = q->window[i][1];
 	q->n--;
-	memmove(q->window + i, q->window + i + 1, (q->n - i) * sizeof(q->window[0]));
+	if (i < q->n)
+		memmove(q->window + i, q->window + i + 1, (q->n - i) * sizeof(q->window[0]));
 	choice_interleave(CHOICE_COMMAND);
 	execute(m, d);
 	choice_interleave(CHOICE_COMMAND);

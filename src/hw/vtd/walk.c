@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "base/choice.h"
+#include "hw/vtd/access.h"
 #include "hw/vtd/vtd_model.h"
 
 #define MAX_LEVELS 5
@@ -44,7 +45,7 @@ static int load_entry(struct vtd_txn *t, uint64_t table, unsigned int level, uin
 	if (level != t->xlat.levels)
 		choice_interleave(CHOICE_WALK);
 	*pa = table + 8 * index;
-	return mem_load64(t->model->hw.ctx->mem, *pa, e);
+	return vtd_table_load64(t->model->hw.ctx, *pa, e);
 }
 
 /* ---- second stage ---- */
