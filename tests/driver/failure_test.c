@@ -125,39 +125,71 @@ static void each_descriptor_refused(void **state)
 					assert_true(k < 100);
 }
 
+static void look_meanwhile(struct rig *rig, void *opaque)
+{
+	struct group_of *g = opaque;
+
+	for (unsigned int i = 0; i < g->n; i++)
+		rig_look(rig, g->d[i].port);
+}
+
+/* Whoever gets a tag next finds nothing cached under it. */
+static void tag_is_clean(struct rig *rig, struct group_of *g, uint32_t tag)
+{
+	struct uiommu_domain *c = rig_paging(rig, UIOMMU_STAGE_SECOND);
+
+	assert_int_equal(uiommu_group_replace_domain(g->d[0].group, c, NULL, NULL), 0);
+	assert_int_equal(to_vtdd_domain(c)->tag, tag);
+	all_read(rig, g, BLOCKED);
+	uiommu_detach_group(g->d[0].group);
+	rig_domain_free(c);
+}
+
 /* To blocking and to the default nothing may fail: who cannot get there is parked. */
+static void detach_refused(unsigned int n, unsigned int k, unsigned int more)
+{
+	struct uiommu_domain *a, *id;
+	struct group_of g;
+	uint64_t wa, wi;
+	uint32_t tag;
+	struct rig rig;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
+	group_begin(&rig, &g, n);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	id = rig_domain(&rig, D_IDENTITY, &wi);
+	assert_int_equal(uiommu_group_set_default_domain(g.d[0].group, id), 0);
+	assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
+	all_read(&rig, &g, wa);
+	tag = to_vtdd_domain(a)->tag;
+	rig.after_store = look_meanwhile;
+	rig.opaque = &g;
+	rig.rearm = more;
+	rig.rearm_at = 1;
+	vtd_model_fail_descriptor(rig.hw, k, VTD_FAIL_IQE);
+	uiommu_detach_group(g.d[0].group);
+	rig.rearm = 0;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+	rig.after_store = NULL;
+	none_on_new(&rig, &g, wi);
+	assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
+	assert_int_equal(to_vtdd_domain(a)->attached, 0);
+	assert_int_equal(to_vtdd_domain(a)->list.n, 0);
+	rig_domain_free(a);
+	tag_is_clean(&rig, &g, tag);
+	assert_int_equal(uiommu_group_set_default_domain(g.d[0].group, uiommu_blocking_domain(rig.iommu)), 0);
+	all_read(&rig, &g, BLOCKED);
+	group_end(&g);
+	rig_domain_free(id);
+	rig_end(&rig);
+}
+
 static void detach_with_refusals(void **state)
 {
-	for (unsigned int k = 1; k < 12; k++) {
-		struct group_of g;
-		struct uiommu_domain *a, *id;
-		uint64_t wa, wi;
-		struct rig rig;
-
-		rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
-		group_begin(&rig, &g, 3);
-		a = rig_domain(&rig, D_SECOND_A, &wa);
-		id = rig_domain(&rig, D_IDENTITY, &wi);
-		assert_int_equal(uiommu_group_set_default_domain(g.d[0].group, id), 0);
-		assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
-		rig.rearm = 2;
-		rig.rearm_at = 1;
-		vtd_model_fail_descriptor(rig.hw, k, VTD_FAIL_IQE);
-		uiommu_detach_group(g.d[0].group);
-		rig.rearm = 0;
-		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
-		none_on_new(&rig, &g, wi);
-		assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
-		assert_int_equal(to_vtdd_domain(a)->attached, 0);
-		assert_int_equal(to_vtdd_domain(a)->list.n, 0);
-		rig_domain_free(a);
-		assert_int_equal(
-			uiommu_group_set_default_domain(g.d[0].group, uiommu_blocking_domain(rig.iommu)), 0);
-		all_read(&rig, &g, BLOCKED);
-		group_end(&g);
-		rig_domain_free(id);
-		rig_end(&rig);
-	}
+	for (unsigned int n = 1; n <= 3; n += 2)
+		for (unsigned int more = 0; more < 3; more++)
+			for (unsigned int k = 1; k < 12; k++)
+				detach_refused(n, k, more);
 }
 
 static void hanging_queue(void **state)
