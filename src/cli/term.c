@@ -22,7 +22,7 @@ static bool env_set(const char *name)
 
 void cli_term_init(struct cli_term *term)
 {
-	const char *type = getenv("TERM");
+	const char *type = getenv("TERM"), *width = getenv("COLUMNS");
 	bool dumb = !type || !*type || !strcmp(type, "dumb");
 	struct winsize size;
 	uint64_t columns;
@@ -33,7 +33,7 @@ void cli_term_init(struct cli_term *term)
 	term->utf8 = isatty(STDOUT_FILENO) && !dumb && !strcmp(nl_langinfo(CODESET), "UTF-8");
 	term->columns = 80;
 	term->percent = -1;
-	if (env_set("COLUMNS") && !cli_parse_u64(getenv("COLUMNS"), 20, 1000, &columns))
+	if (width && !cli_parse_u64(width, 20, 1000, &columns))
 		term->columns = (unsigned int)columns;
 	else if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col >= 20)
 		term->columns = size.ws_col;

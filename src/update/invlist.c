@@ -6,6 +6,7 @@
  */
 #include "update/invlist.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 static uint64_t key(const struct inv_node *node)
@@ -75,6 +76,7 @@ static void hand_over(struct inv_list *list, struct inv_node *node)
 {
 	struct inv_node *heir = node->next;
 
+	assert(node->key_prev && node->key_next);
 	if (node->n_key > 1) {
 		heir->key_prev = node->key_prev;
 		heir->key_next = node->key_next;
