@@ -32,7 +32,14 @@ static void *device(void *arg)
 	return arg;
 }
 
-#define CHECK(call) do { int e_ = (call); if (e_) { fprintf(stderr, "%s: %s\n", #call, strerror(-e_)); return 1; } } while (0)
+#define CHECK(call) \
+	do { \
+		int e_ = (call); \
+		if (e_) { \
+			fprintf(stderr, "%s: %s\n", #call, strerror(-e_)); \
+			return 1; \
+		} \
+	} while (0)
 
 int main(void)
 {
@@ -58,7 +65,8 @@ int main(void)
 	CHECK(uiommu_device_add(group, 0x18, &dev));	/* 00:03.0 */
 	for (i = 0; i < 2; i++) {
 		CHECK(uiommu_domain_alloc(iommu, &paging, &domain[i]));
-		CHECK(uiommu_map(domain[i], IOVA, PA + (unsigned)i * UIOMMU_PAGE_SIZE, UIOMMU_PAGE_SIZE, UIOMMU_READ));
+		CHECK(uiommu_map(domain[i], IOVA, PA + (unsigned)i * UIOMMU_PAGE_SIZE, UIOMMU_PAGE_SIZE,
+				 UIOMMU_READ));
 	}
 	CHECK(uiommu_attach_group(group, domain[0], NULL));
 	CHECK(uiommu_port_create(hw, 0x18, &port));

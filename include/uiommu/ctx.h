@@ -61,7 +61,7 @@ struct uiommu_ctx_opts {
 	void (*log)(void *opaque, enum uiommu_log_level level, const char *text);
 	void (*event)(void *opaque, const struct uiommu_event *event);
 	void *opaque;			/* first argument of all callbacks */
-	size_t pool_bytes;		/* upper limit of table memory; 0: 1 GiB. Address space only until used. */
+	size_t pool_bytes;		/* upper limit of table memory; 0: 1 GiB. Not memory until used. */
 	uiommu_pa_t pool_base;		/* PA of the pool; 0: 1 TiB */
 };
 

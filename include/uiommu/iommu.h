@@ -155,7 +155,8 @@ UIOMMU_API void uiommu_block_group(struct uiommu_group *group);
  * parked, which is an event; the next replacement brings parked ones along.
  */
 UIOMMU_API int uiommu_group_replace_domain(struct uiommu_group *group, struct uiommu_domain *domain,
-					   const struct uiommu_replace_opts *opts, struct uiommu_report *report);
+					   const struct uiommu_replace_opts *opts,
+					   struct uiommu_report *report);
 
 struct uiommu_replace_target {
 	struct uiommu_group *group;

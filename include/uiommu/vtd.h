@@ -68,8 +68,8 @@ struct uiommu_vtd_opts {
  * ends it with uiommu_iommu_destroy(). @hw stays the caller's.
  * 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (no such mode), -ETIMEDOUT (hardware).
  */
-UIOMMU_API int uiommu_vtd_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw, const struct uiommu_vtd_opts *opts,
-				 struct uiommu_iommu **iommu);
+UIOMMU_API int uiommu_vtd_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw,
+				 const struct uiommu_vtd_opts *opts, struct uiommu_iommu **iommu);
 
 #ifdef __cplusplus
 }

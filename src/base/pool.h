@@ -20,7 +20,7 @@ struct pool;
 struct pool_page {
 	_Atomic uint32_t live;		/* owner's: e.g. entries in use of a table */
 	uint32_t level;			/* owner's */
-	uiommu_pa_t next;		/* link of a pool_list or of the free list; owner's while it owns the page */
+	uiommu_pa_t next;		/* link of a list; owner's while it owns the page */
 };
 
 /* A list of pages linked through their descriptors. Zero-initialise. Not locked. */

@@ -26,7 +26,7 @@ struct quiesce {
 	struct lock lock;			/* list of agents */
 	struct uiommu_agent *_Atomic agents;	/* changed under lock */
 	_Atomic unsigned int online;		/* agents in the list */
-	bool asymmetric;			/* membarrier works; may be set to false before the first agent */
+	bool asymmetric;			/* membarrier works; false only before the first agent */
 };
 
 struct uiommu_agent {

@@ -56,10 +56,11 @@ static void print_json(const struct bench_table *t)
 		bool has = r->goal_is != GOAL_NONE;
 
 		json_array_append_new(rows, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", r->id,
-			"unit", r->unit, "ours", number(r->ours), "peer", number(r->peer),
-			"limit", number(r->limit), "goal", number(r->goal),
-			"goal_is", has ? json_string(goal_names[r->goal_is]) : json_null(),
-			"met", has ? json_boolean(bench_met(r)) : json_null()));
+						      "unit", r->unit, "ours", number(r->ours), "peer",
+						      number(r->peer), "limit", number(r->limit), "goal",
+						      number(r->goal), "goal_is",
+						      has ? json_string(goal_names[r->goal_is]) : json_null(),
+						      "met", has ? json_boolean(bench_met(r)) : json_null()));
 	}
 	all = json_pack("{s:o}", "rows", rows);
 	json_dumpf(all, stdout, JSON_INDENT(1));
@@ -80,15 +81,19 @@ static void print_table(const struct bench_table *t, const struct cli_term *term
 	char a[32], b[32], c[32], d[32];
 	unsigned int i;
 
-	printf("%s%-22s%-4s%12s%12s%10s%10s  %s%s\n", cli_bold(term), "id", "unit", "ours", "peer", "limit", "goal",
-	       "met", cli_reset(term));
+	printf("%s%-23s%-4s%11s%12s%10s%10s  %s%s\n", cli_bold(term), "id", "unit", "ours", "peer", "limit",
+	       "goal", "met", cli_reset(term));
 	for (i = 0; i < t->n; i++) {
 		const struct bench_row *r = &t->row[i];
 		bool has = r->goal_is != GOAL_NONE, met = bench_met(r);
 
-		printf("%-22s%-4s%12s%12s%10s%10s  %s%s%s\n", r->id, r->unit, cell(a, sizeof(a), r->ours),
+		printf("%-23s%-4s%11s%12s%10s%10s  %s%s%s\n", r->id, r->unit, cell(a, sizeof(a), r->ours),
 		       cell(b, sizeof(b), r->peer), cell(c, sizeof(c), r->limit), cell(d, sizeof(d), r->goal),
-		       met ? cli_good(term) : cli_bad(term), !has ? "" : met ? "yes" : "MISSED", cli_reset(term));
+		       met ? cli_good(term) : cli_bad(term),
+		       !has  ? ""
+		       : met ? "yes"
+			     : "MISSED",
+		       cli_reset(term));
 	}
 }
 
@@ -135,10 +140,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp parser = {
-	options, parse, "replace",
-	"Measures. `replace`: replacing a domain of 1e2 to 1e6 mappings, beside unmapping and mapping all of it (remap, "
+	options,
+	parse,
+	"replace",
+	"Measures. `replace`: replacing a domain of 1e2 to 1e6 mappings, beside unmapping and mapping all of "
+	"it (remap, "
 	"the peer), with the machine's limits from the same run: medians of 5 interleaved runs.",
-	NULL, NULL, NULL,
+	NULL,
+	NULL,
+	NULL,
 };
 
 int cli_bench(int argc, char **argv)

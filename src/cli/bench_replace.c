@@ -23,9 +23,9 @@
 
 enum {
 	ROUNDS = 7,
-	DECADES = 5,			/* 1e2 to 1e6 mappings */
-	REPLACEMENTS = 4000,		/* per round and size */
-	DRAINS = 1500,			/* per round, with agents online */
+	DECADES = 5,	     /* 1e2 to 1e6 mappings */
+	REPLACEMENTS = 4000, /* per round and size */
+	DRAINS = 1500,	     /* per round, with agents online */
 	LOOPS = 20000,
 	MAX_BUSY = 2,
 };
@@ -57,14 +57,15 @@ static int fill(struct uiommu_domain *domain, unsigned int n)
 	int err = 0;
 
 	for (i = 0; !err && i < n; i++)
-		err = uiommu_map(domain, IOVA_BASE + (uint64_t)i * UIOMMU_PAGE_SIZE, PA_BASE, UIOMMU_PAGE_SIZE,
-				 UIOMMU_READ | UIOMMU_WRITE);
+		err = uiommu_map(domain, IOVA_BASE + (uint64_t)i * UIOMMU_PAGE_SIZE, PA_BASE,
+				 UIOMMU_PAGE_SIZE, UIOMMU_READ | UIOMMU_WRITE);
 	return err;
 }
 
 static int unit_domains(struct unit *u, unsigned int decades)
 {
-	struct uiommu_domain_opts opts = { .size = sizeof(opts), .type = UIOMMU_DOMAIN_PAGING,
+	struct uiommu_domain_opts opts = { .size = sizeof(opts),
+					   .type = UIOMMU_DOMAIN_PAGING,
 					   .stage = UIOMMU_STAGE_SECOND };
 	unsigned int d, i;
 	int err = 0;
@@ -335,7 +336,8 @@ static void replace_rows(struct bench_table *t, struct figures *f, double cas)
 
 static void rows(struct bench_table *t, struct figures *f)
 {
-	static const char *const drain_id[] = { "replace.drain.0threads", "replace.drain.1", "replace.drain.2" };
+	static const char *const drain_id[] = { "replace.drain.0threads", "replace.drain.1threads",
+						"replace.drain.2threads" };
 	double cas = stats_median(f->cas, ROUNDS), handoff = stats_median(f->handoff, ROUNDS);
 	struct bench_row *row;
 	unsigned int d, b;

@@ -29,7 +29,7 @@ static const struct demo_case {
 struct demo {
 	struct cli_term term;
 	bool json;
-	double seconds;			/* per run */
+	double seconds; /* per run */
 	char path[4096];
 	void *data, *copy;
 	size_t len;
@@ -49,8 +49,10 @@ static void head(const struct demo *d)
 {
 	char bytes[32];
 
-	printf("A device copies %s\n(%s bytes) through VT-d while its group's domain is changed; probes judge\n"
-	       "each of their accesses.\n\n", d->path, cli_count(bytes, sizeof(bytes), d->len));
+	printf("A device copies %s\n(%s bytes) through VT-d while its group's domain is changed; "
+	       "probes judge\n"
+	       "each of their accesses.\n\n",
+	       d->path, cli_count(bytes, sizeof(bytes), d->len));
 	printf("%s%-9s%-20s%-15s%-14s%9s%12s%s\n", cli_bold(&d->term), "mode", "from -> to", "method",
 	       "DMA blocked", "switch", "accesses", cli_reset(&d->term));
 	printf("%-9s%-20s%-15s%-14s%9s%12s\n", "", "", "", "meanwhile?", "median", "blocked");
@@ -122,8 +124,8 @@ static int run_one(struct demo *d, const struct demo_case *c, enum method method
 
 	cli_progress_end(&d->term);
 	if (err)
-		fprintf(stderr, "uiommu demo: %s, %s to %s by %s: %s\n", mode_name(c->mode), kind_names[c->from],
-			kind_names[c->to], method_names[method], error);
+		fprintf(stderr, "uiommu demo: %s, %s to %s by %s: %s\n", mode_name(c->mode),
+			kind_names[c->from], kind_names[c->to], method_names[method], error);
 	else
 		account(d, &opts, &res);
 	scenario_result_fini(&res);
@@ -157,16 +159,16 @@ static void closing(const struct demo *d)
 	cli_count(b, sizeof(b), d->bystanders);
 	if (d->dishonest || d->bad)
 		printf("\n%sNOT shown: of %s accesses in %s switches, some were not what the\n"
-		       "report promised; see the rows marked WRONG.%s\n", cli_bad(&d->term), a, s,
-		       cli_reset(&d->term));
+		       "report promised; see the rows marked WRONG.%s\n",
+		       cli_bad(&d->term), a, s, cli_reset(&d->term));
 	else
 		printf("\nShown: in %s switches under DMA, each of %s judged accesses\n"
 		       "was translated wholly by the old or wholly by the new domain or, only where the\n"
 		       "table says so, blocked; other devices on those domains (%s accesses)\n"
 		       "noticed nothing, and every copy of the file is equal to the original.\n",
 		       s, a, b);
-	printf("%s\"in steps\": the entry was changed in several stores, each of them safe.%s\n", cli_dim(&d->term),
-	       cli_reset(&d->term));
+	printf("%s\"in steps\": the entry was changed in several stores, each of them safe.%s\n",
+	       cli_dim(&d->term), cli_reset(&d->term));
 }
 
 enum { OPT_JSON = 256 };
@@ -188,7 +190,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'f':
 		if (strlen(arg) >= sizeof(d->path))
-			argp_error(state, "--file: the path is longer than %zu characters", sizeof(d->path) - 1);
+			argp_error(state, "--file: the path is longer than %zu characters",
+				   sizeof(d->path) - 1);
 		else
 			strcpy(d->path, arg);
 		return 0;
@@ -205,9 +208,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp parser = {
-	options, parse, NULL,
-	"Replaces the domain of a group of devices behind VT-d while their DMA runs, by every method, and shows what the devices saw.",
-	NULL, NULL, NULL,
+	options,
+	parse,
+	NULL,
+	"Replaces the domain of a group of devices behind VT-d while their DMA runs, by every method, and "
+	"shows what the devices saw.",
+	NULL,
+	NULL,
+	NULL,
 };
 
 int cli_demo(int argc, char **argv)

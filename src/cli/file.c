@@ -26,7 +26,8 @@ int file_largest(const char *root, size_t max, char *path, size_t path_len)
 		return -ENOENT;
 	}
 	while ((e = fts_read(fts))) {
-		if (e->fts_info != FTS_F || e->fts_statp->st_size <= best || (size_t)e->fts_statp->st_size > max)
+		if (e->fts_info != FTS_F || e->fts_statp->st_size <= best ||
+		    (size_t)e->fts_statp->st_size > max)
 			continue;
 		if (e->fts_pathlen >= path_len || access(e->fts_path, R_OK))
 			continue;

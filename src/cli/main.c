@@ -23,8 +23,10 @@ static void summary(FILE *out)
 {
 	unsigned int i;
 
-	fprintf(out, "uiommu %s: an IOMMU in user space\n\n"
-		     "Usage: uiommu VERB [OPTION...]\n\n", uiommu_version());
+	fprintf(out,
+		"uiommu %s: an IOMMU in user space\n\n"
+		"Usage: uiommu VERB [OPTION...]\n\n",
+		uiommu_version());
 	for (i = 0; i < N_VERBS; i++)
 		fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
 	fprintf(out, "\n`uiommu VERB --help` tells a verb's options. Start with `uiommu demo`.\n");
@@ -87,7 +89,8 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], verbs[i].name))
 			return finish(run_verb(&verbs[i], argc, argv));
 	if (argv[1][0] == '-') {
-		fprintf(stderr, "uiommu: unknown option '%s'; a verb comes first, see `uiommu --help`\n", argv[1]);
+		fprintf(stderr, "uiommu: unknown option '%s'; a verb comes first, see `uiommu --help`\n",
+			argv[1]);
 		return CLI_USAGE;
 	}
 	return unknown_verb(argv[1]);

@@ -44,7 +44,8 @@ static int measure(struct plot *p, const struct scenario_opts *base, unsigned in
 	err = scenario_run(&opts, &res, error, sizeof(error));
 	if (err) {
 		cli_progress_end(p->term);
-		fprintf(stderr, "uiommu swap: %s at %u mappings: %s\n", method_names[method], counts[count], error);
+		fprintf(stderr, "uiommu swap: %s at %u mappings: %s\n", method_names[method], counts[count],
+			error);
 	} else {
 		p->ns[method][count] = (double)samples_quantile(&res.dir[0].total, 0.5);
 	}
@@ -60,13 +61,17 @@ static void write_script(FILE *out, const struct plot *p, const struct scenario_
 	const char *sep = "";
 
 	fprintf(out, "set terminal %s\nset output '%s'\n",
-		svg ? "svg size 760,460 background 'white' font 'sans,14'" :
-		      "pngcairo size 760,460 background 'white' font 'sans,12'", path);
-	fprintf(out, "set logscale xy\nset grid lc rgb '#dddddd'\nset key left center\nset border 3\nset tics nomirror\n"
-		     "set title 'Time of one switch under DMA, VT-d, %s to %s stage'\n"
-		     "set xlabel '4 KiB mappings of the domain'\nset ylabel 'median of a switch'\n"
-		     "set format x '10^{%%T}'\nset xrange [700:150000]\nset ytics ('100 ns' 100, '1 us' 1e3, '10 us' 1e4, "
-		     "'100 us' 1e5, '1 ms' 1e6, '10 ms' 1e7, '100 ms' 1e8)\nset yrange [100:*]\n",
+		svg ? "svg size 760,460 background 'white' font 'sans,14'"
+		    : "pngcairo size 760,460 background 'white' font 'sans,12'",
+		path);
+	fprintf(out,
+		"set logscale xy\nset grid lc rgb '#dddddd'\nset key left center\nset border 3\nset tics "
+		"nomirror\n"
+		"set title 'Time of one switch under DMA, VT-d, %s to %s stage'\n"
+		"set xlabel '4 KiB mappings of the domain'\nset ylabel 'median of a switch'\n"
+		"set format x '10^{%%T}'\nset xrange [700:150000]\nset ytics ('100 ns' 100, '1 us' 1e3, '10 "
+		"us' 1e4, "
+		"'100 us' 1e5, '1 ms' 1e6, '10 ms' 1e7, '100 ms' 1e8)\nset yrange [100:*]\n",
 		kind_names[opts->from], kind_names[opts->to]);
 	for (m = 0; m < N_METHODS; m++) {
 		if (!p->applies[m])
@@ -81,7 +86,10 @@ static void write_script(FILE *out, const struct plot *p, const struct scenario_
 		if (!p->applies[m])
 			continue;
 		fprintf(out, "%s$m%u with linespoints lw 2 pt 7 lc rgb '%s' title '%s'", sep, m,
-			m == 0 ? "#0a7d32" : m == 1 ? "#c77700" : "#b3261e", method_names[m]);
+			m == 0	 ? "#0a7d32"
+			: m == 1 ? "#c77700"
+				 : "#b3261e",
+			method_names[m]);
 		sep = ", ";
 	}
 	fprintf(out, "\n");
@@ -92,7 +100,8 @@ static int draw(const struct plot *p, const struct scenario_opts *opts, const ch
 	FILE *gnuplot;
 
 	if (strchr(path, '\'') || strchr(path, '\n')) {
-		fprintf(stderr, "uiommu swap: --plot: the file name must not contain a quote or a line break\n");
+		fprintf(stderr,
+			"uiommu swap: --plot: the file name must not contain a quote or a line break\n");
 		return CLI_USAGE;
 	}
 	gnuplot = popen("gnuplot", "w");
@@ -102,7 +111,9 @@ static int draw(const struct plot *p, const struct scenario_opts *opts, const ch
 	}
 	write_script(gnuplot, p, opts, path);
 	if (pclose(gnuplot)) {
-		fprintf(stderr, "uiommu swap: gnuplot could not draw %s (is the package gnuplot-nox installed?)\n", path);
+		fprintf(stderr,
+			"uiommu swap: gnuplot could not draw %s (is the package gnuplot-nox installed?)\n",
+			path);
 		return CLI_FAILED;
 	}
 	return CLI_OK;

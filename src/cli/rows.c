@@ -19,8 +19,8 @@ enum uiommu_gap row_gap(const struct scenario_opts *opts, const struct scenario_
 
 static const char *strategy(const struct scenario_opts *opts, const struct scenario_direction *d)
 {
-	return opts->method == METHOD_REPLACE ? uiommu_strategy_name(d->strategy) :
-						method_names[opts->method];
+	return opts->method == METHOD_REPLACE ? uiommu_strategy_name(d->strategy)
+					      : method_names[opts->method];
 }
 
 const char *row_blocked(const struct scenario_opts *opts, const struct scenario_direction *d)
@@ -36,15 +36,14 @@ json_t *row_json(const struct scenario_opts *opts, struct scenario_result *res, 
 {
 	struct scenario_direction *d = &res->dir[dir];
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
-			 "hw", "vtd", "mode", mode_name(opts->mode), "from", kind_names[d->from],
-			 "to", kind_names[d->to], "method", method_names[opts->method],
-			 "gap", uiommu_gap_name(row_gap(opts, d)), "strategy", strategy(opts, d),
-			 "switches", (json_int_t)d->switches, "dma_right", (json_int_t)d->right,
-			 "dma_stale", (json_int_t)d->stale, "dma_wrong", (json_int_t)d->wrong,
-			 "dma_blocked", (json_int_t)d->blocked,
-			 "ns_median", (json_int_t)samples_quantile(&d->total, 0.5),
-			 "ns_p99", (json_int_t)samples_quantile(&d->total, 0.99), "files_equal", res->files_equal);
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "hw", "vtd",
+		"mode", mode_name(opts->mode), "from", kind_names[d->from], "to", kind_names[d->to], "method",
+		method_names[opts->method], "gap", uiommu_gap_name(row_gap(opts, d)), "strategy",
+		strategy(opts, d), "switches", (json_int_t)d->switches, "dma_right", (json_int_t)d->right,
+		"dma_stale", (json_int_t)d->stale, "dma_wrong", (json_int_t)d->wrong, "dma_blocked",
+		(json_int_t)d->blocked, "ns_median", (json_int_t)samples_quantile(&d->total, 0.5), "ns_p99",
+		(json_int_t)samples_quantile(&d->total, 0.99), "files_equal", res->files_equal);
 }
 
 static bool has_blocked_side(const struct scenario_direction *d)

@@ -22,22 +22,22 @@ const char *const preset_names[] = { "weakest", "any-order", "in-order", "qemu",
 
 enum {
 	SAMPLES = 1 << 16,
-	REMAKE_EVERY = 4,	/* uses of a domain before it is destroyed and made anew */
-	PATIENCE = 10,		/* times the seconds asked for, at most, until a gap was met */
+	REMAKE_EVERY = 4, /* uses of a domain before it is destroyed and made anew */
+	PATIENCE = 10,	  /* times the seconds asked for, at most, until a gap was met */
 #ifdef UIOMMU_STEERED
 	PROBE_BATCH = 3,
 #else
 	PROBE_BATCH = 16,
 #endif
-	STEERED_TURNS = 6,	/* turns given to the other tasks after a switch, steered build */
+	STEERED_TURNS = 6, /* turns given to the other tasks after a switch, steered build */
 };
 
 struct run {
 	struct world *w;
 	struct scenario_result *res;
-	uint64_t k;			/* switches done */
+	uint64_t k; /* switches done */
 	struct slot *current;
-	uint64_t seen[4];		/* victim's counts when the current direction began */
+	uint64_t seen[4]; /* victim's counts when the current direction began */
 };
 
 const char *scenario_check(const struct scenario_opts *opts)
@@ -48,7 +48,8 @@ const char *scenario_check(const struct scenario_opts *opts)
 	if (opts->mode == UIOMMU_VTD_LEGACY && (opts->from == KIND_FIRST || opts->to == KIND_FIRST))
 		return "legacy mode has no first stage; use --mode scalable";
 	if (same && !paging)
-		return "replacing a domain by another of the same kind needs page tables: use second or first";
+		return "replacing a domain by another of the same kind needs page tables: use second or "
+		       "first";
 	if (opts->method == METHOD_REMAP && !(same && paging))
 		return "remap empties and refills one paging domain: --from and --to must be the same stage";
 	if (opts->mappings > 64 * 1024 * 1024)
@@ -310,7 +311,8 @@ static void note_bad(struct scenario_result *res, const struct probe_counts *c, 
 	if (res->bad[0] || !atomic_load(&c->have_bad))
 		return;
 	snprintf(res->bad, sizeof(res->bad),
-		 "%s: %s access to IOVA 0x%llx, sequence %llu to %llu, saw domain %llu generation %llu stamped for "
+		 "%s: %s access to IOVA 0x%llx, sequence %llu to %llu, saw domain %llu generation %llu "
+		 "stamped for "
 		 "IOVA 0x%llx",
 		 who, c->bad.wrong ? "wrong" : "stale", (unsigned long long)c->bad.iova,
 		 (unsigned long long)c->bad.seq_before, (unsigned long long)c->bad.seq_after,

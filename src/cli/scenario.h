@@ -78,7 +78,8 @@ struct scenario_result {
  * 0, or -errno with @error (a sentence) filled. @res must be freed by
  * scenario_result_fini() whatever is returned.
  */
-int scenario_run(const struct scenario_opts *opts, struct scenario_result *res, char *error, size_t error_len);
+int scenario_run(const struct scenario_opts *opts, struct scenario_result *res, char *error,
+		 size_t error_len);
 void scenario_result_fini(struct scenario_result *res);
 
 /* Sums over the directions. */

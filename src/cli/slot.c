@@ -108,8 +108,9 @@ int slot_make(struct world *w, struct slot *s, enum kind kind)
 	struct uiommu_domain_opts opts = {
 		.size = sizeof(opts),
 		.type = kind == KIND_IDENTITY ? UIOMMU_DOMAIN_IDENTITY : UIOMMU_DOMAIN_PAGING,
-		.stage = kind == KIND_FIRST ? UIOMMU_STAGE_FIRST :
-			 kind == KIND_SECOND ? UIOMMU_STAGE_SECOND : UIOMMU_STAGE_ANY,
+		.stage = kind == KIND_FIRST    ? UIOMMU_STAGE_FIRST
+			 : kind == KIND_SECOND ? UIOMMU_STAGE_SECOND
+					       : UIOMMU_STAGE_ANY,
 	};
 	int err;
 

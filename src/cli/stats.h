@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Keeps every sample up to the capacity, then every 2nd, every 4th, ... so that the run's length is no limit. */
+/* Keeps every sample up to the capacity, then every 2nd, every 4th, ...: no run is too long. */
 struct samples {
 	uint64_t *val;
 	size_t n, cap;

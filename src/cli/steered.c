@@ -37,8 +37,10 @@ int cli_exec_steered(int argc, char **argv)
 		execv(path, args);
 	}
 	execv(UIOMMU_LIBEXECDIR "/uiommu-steered", args);
-	fprintf(stderr, "uiommu: cannot run uiommu-steered (looked beside this command and in " UIOMMU_LIBEXECDIR
-			"): %s\n", strerror(errno));
+	fprintf(stderr,
+		"uiommu: cannot run uiommu-steered (looked beside this command and in " UIOMMU_LIBEXECDIR
+		"): %s\n",
+		strerror(errno));
 	free(args[0]);
 	free(args);
 	return CLI_FAILED;

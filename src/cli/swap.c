@@ -22,8 +22,23 @@ struct swap {
 };
 
 enum {
-	OPT_MODE = 256, OPT_FROM, OPT_TO, OPT_MAPPINGS, OPT_METHOD, OPT_THREADS, OPT_PRESET, OPT_SEED, OPT_STEERED,
-	OPT_SWITCHES, OPT_SECONDS, OPT_PLOT, OPT_JSON, OPT_OWN_THREAD, OPT_STORE64, OPT_ACCESSOR, OPT_OUTPUT,
+	OPT_MODE = 256,
+	OPT_FROM,
+	OPT_TO,
+	OPT_MAPPINGS,
+	OPT_METHOD,
+	OPT_THREADS,
+	OPT_PRESET,
+	OPT_SEED,
+	OPT_STEERED,
+	OPT_SWITCHES,
+	OPT_SECONDS,
+	OPT_PLOT,
+	OPT_JSON,
+	OPT_OWN_THREAD,
+	OPT_STORE64,
+	OPT_ACCESSOR,
+	OPT_OUTPUT,
 	OPT_MUTANT,
 };
 
@@ -35,18 +50,24 @@ static const struct argp_option options[] = {
 	{ "mode", OPT_MODE, "MODE", 0, "legacy or scalable (default)", 2 },
 	{ "from", OPT_FROM, "KIND", 0, "blocked, identity, second (default) or first", 2 },
 	{ "to", OPT_TO, "KIND", 0, "likewise", 2 },
-	{ "method", OPT_METHOD, "METHOD", 0, "replace (default), detach-attach, or remap: unmap all and map all in one "
-	  "domain", 2 },
-	{ "mappings", OPT_MAPPINGS, "N", 0, "4 KiB mappings of each domain (default and least: 1024, 524)", 2 },
+	{ "method", OPT_METHOD, "METHOD", 0,
+	  "replace (default), detach-attach, or remap: unmap all and map all in one "
+	  "domain",
+	  2 },
+	{ "mappings", OPT_MAPPINGS, "N", 0, "4 KiB mappings of each domain (default and least: 1024, 524)",
+	  2 },
 	{ "threads", OPT_THREADS, "N", 0, "engine threads, 1 to 16 (default 1)", 3 },
-	{ "own-thread", OPT_OWN_THREAD, NULL, 0, "the unit's invalidation queue runs on a thread of its own", 3 },
+	{ "own-thread", OPT_OWN_THREAD, NULL, 0, "the unit's invalidation queue runs on a thread of its own",
+	  3 },
 	{ "preset", OPT_PRESET, "NAME", 0, "weakest (default), any-order, in-order or qemu", 3 },
 	{ "store64", OPT_STORE64, NULL, 0, "the driver has 64-bit stores only", 3 },
 	{ "accessor", OPT_ACCESSOR, NULL, 0, "memory is reached through an accessor, not a pointer", 3 },
-	{ "steered", OPT_STEERED, NULL, 0, "one thread; a seeded adversary decides what hardware does when", 4 },
+	{ "steered", OPT_STEERED, NULL, 0, "one thread; a seeded adversary decides what hardware does when",
+	  4 },
 	{ "seed", OPT_SEED, "N", 0, "seed of everything random (default 1)", 4 },
 	{ "mutant", OPT_MUTANT, "NAME", 0, "with --steered: let the driver make this mistake", 4 },
-	{ "plot", OPT_PLOT, "FILE", 0, "draw switch time against mapping count for the three methods (.svg or .png)", 5 },
+	{ "plot", OPT_PLOT, "FILE", 0,
+	  "draw switch time against mapping count for the three methods (.svg or .png)", 5 },
 	{ "json", OPT_JSON, NULL, 0, "print JSON and nothing else", 5 },
 	{ 0 },
 };
@@ -60,12 +81,12 @@ static void parse_kind(struct argp_state *state, const char *arg, enum kind *kin
 	*kind = (enum kind)i;
 }
 
-static void parse_number(struct argp_state *state, const char *name, const char *arg, uint64_t min, uint64_t max,
-			 uint64_t *val)
+static void parse_number(struct argp_state *state, const char *name, const char *arg, uint64_t min,
+			 uint64_t max, uint64_t *val)
 {
 	if (cli_parse_u64(arg, min, max, val))
-		argp_error(state, "%s: '%s' is not a number from %llu to %llu", name, arg, (unsigned long long)min,
-			   (unsigned long long)max);
+		argp_error(state, "%s: '%s' is not a number from %llu to %llu", name, arg,
+			   (unsigned long long)min, (unsigned long long)max);
 }
 
 static void parse_mutant(struct argp_state *state, const char *arg)
@@ -98,7 +119,8 @@ static void parse_names(struct swap *s, int key, const char *arg, struct argp_st
 		break;
 	default:
 		if (cli_parse_name(arg, preset_names, &i))
-			argp_error(state, "--preset: '%s' is none of weakest, any-order, in-order, qemu", arg);
+			argp_error(state, "--preset: '%s' is none of weakest, any-order, in-order, qemu",
+				   arg);
 		s->opts.preset = (enum uiommu_preset)i;
 		s->opts.any_order = s->opts.preset == UIOMMU_PRESET_ANY_ORDER;
 	}
@@ -110,19 +132,47 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	uint64_t n = 0;
 
 	switch (key) {
-	case 'f': s->file = arg; break;
-	case OPT_OUTPUT: s->output = arg; break;
-	case OPT_PLOT: s->plot = arg; break;
-	case OPT_JSON: s->json = true; break;
-	case OPT_STEERED: s->steered = true; break;
-	case OPT_OWN_THREAD: s->opts.own_thread = true; break;
-	case OPT_STORE64: s->opts.no_store128 = true; break;
-	case OPT_ACCESSOR: s->opts.accessor = true; break;
-	case OPT_FROM: parse_kind(state, arg, &s->opts.from); break;
-	case OPT_TO: parse_kind(state, arg, &s->opts.to); break;
-	case OPT_MUTANT: parse_mutant(state, arg); break;
-	case OPT_MODE: case OPT_METHOD: case OPT_PRESET: parse_names(s, key, arg, state); break;
-	case OPT_SEED: parse_number(state, "--seed", arg, 0, UINT64_MAX, &s->opts.seed); break;
+	case 'f':
+		s->file = arg;
+		break;
+	case OPT_OUTPUT:
+		s->output = arg;
+		break;
+	case OPT_PLOT:
+		s->plot = arg;
+		break;
+	case OPT_JSON:
+		s->json = true;
+		break;
+	case OPT_STEERED:
+		s->steered = true;
+		break;
+	case OPT_OWN_THREAD:
+		s->opts.own_thread = true;
+		break;
+	case OPT_STORE64:
+		s->opts.no_store128 = true;
+		break;
+	case OPT_ACCESSOR:
+		s->opts.accessor = true;
+		break;
+	case OPT_FROM:
+		parse_kind(state, arg, &s->opts.from);
+		break;
+	case OPT_TO:
+		parse_kind(state, arg, &s->opts.to);
+		break;
+	case OPT_MUTANT:
+		parse_mutant(state, arg);
+		break;
+	case OPT_MODE:
+	case OPT_METHOD:
+	case OPT_PRESET:
+		parse_names(s, key, arg, state);
+		break;
+	case OPT_SEED:
+		parse_number(state, "--seed", arg, 0, UINT64_MAX, &s->opts.seed);
+		break;
 	case OPT_MAPPINGS:
 		parse_number(state, "--mappings", arg, 1, 16u << 20, &n);
 		s->opts.mappings = (unsigned int)n;
@@ -150,10 +200,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp parser = {
-	options, parse, NULL,
-	"Copies a file through DMA from scattered 4 KiB pages into another file while the device's domain is changed "
+	options,
+	parse,
+	NULL,
+	"Copies a file through DMA from scattered 4 KiB pages into another file while the device's domain is "
+	"changed "
 	"as fast as possible, and judges every access of its probes.",
-	NULL, NULL, NULL,
+	NULL,
+	NULL,
+	NULL,
 };
 
 static void progress(void *opaque, double done, double total)
@@ -188,8 +243,9 @@ static void print_direction(const struct swap *s, struct scenario_result *res, u
 		       cli_duration(a, sizeof(a), (double)samples_quantile(&d->drain, 0.5)),
 		       cli_duration(b, sizeof(b), (double)samples_quantile(&d->drain, 0.99)));
 	}
-	printf("  accesses   right %s, stale %llu, wrong %llu, blocked %s\n", cli_count(a, sizeof(a), d->right),
-	       (unsigned long long)d->stale, (unsigned long long)d->wrong, cli_count(c, sizeof(c), d->blocked));
+	printf("  accesses   right %s, stale %llu, wrong %llu, blocked %s\n",
+	       cli_count(a, sizeof(a), d->right), (unsigned long long)d->stale, (unsigned long long)d->wrong,
+	       cli_count(c, sizeof(c), d->blocked));
 }
 
 static void print_result(const struct swap *s, struct scenario_result *res, const char *in, const char *out)
@@ -224,7 +280,8 @@ static void print_json(const struct swap *s, struct scenario_result *res, const 
 		struct scenario_direction *d = &res->dir[i];
 
 		row = row_json(&s->opts, res, i);
-		json_object_set_new(row, "cpu_ns_median", json_integer((json_int_t)samples_quantile(&d->cpu, 0.5)));
+		json_object_set_new(row, "cpu_ns_median",
+				    json_integer((json_int_t)samples_quantile(&d->cpu, 0.5)));
 		json_object_set_new(row, "drain_ns_median",
 				    json_integer((json_int_t)samples_quantile(&d->drain, 0.5)));
 		json_object_set_new(row, "config_syncs", json_integer(d->config_syncs));
@@ -233,13 +290,13 @@ static void print_json(const struct swap *s, struct scenario_result *res, const 
 		json_object_set_new(row, "reason", json_string(d->reason));
 		json_array_append_new(rows, row);
 	}
-	all = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "rows", rows,
-			"seed", (json_int_t)s->opts.seed, "bystander_right", (json_int_t)res->bystander_right,
-			"bystander_stale", (json_int_t)res->bystander_stale,
-			"bystander_wrong", (json_int_t)res->bystander_wrong,
-			"bystander_blocked", (json_int_t)res->bystander_blocked,
-			"longest_stall_ns", (json_int_t)res->longest_stall_ns,
-			"sha256_file", in, "sha256_copy", out, "bad", res->bad);
+	all = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "rows", rows, "seed",
+			(json_int_t)s->opts.seed, "bystander_right", (json_int_t)res->bystander_right,
+			"bystander_stale", (json_int_t)res->bystander_stale, "bystander_wrong",
+			(json_int_t)res->bystander_wrong, "bystander_blocked",
+			(json_int_t)res->bystander_blocked, "longest_stall_ns",
+			(json_int_t)res->longest_stall_ns, "sha256_file", in, "sha256_copy", out, "bad",
+			res->bad);
 	json_dumpf(all, stdout, JSON_INDENT(1));
 	putchar('\n');
 	json_decref(all);
@@ -299,14 +356,16 @@ static int load(struct swap *s)
 		err = s->opts.copy ? 0 : -ENOMEM;
 	}
 	if (err)
-		fprintf(stderr, "uiommu swap: cannot read %s: %s\n", s->path[0] ? s->path : "a file under /usr/lib",
-			strerror(-err));
+		fprintf(stderr, "uiommu swap: cannot read %s: %s\n",
+			s->path[0] ? s->path : "a file under /usr/lib", strerror(-err));
 	return err;
 }
 
 int cli_swap(int argc, char **argv)
 {
-	struct swap s = { .opts = { .from = KIND_SECOND, .to = KIND_SECOND, .mappings = 1024, .threads = 1, .seed = 1 } };
+	struct swap s = {
+		.opts = { .from = KIND_SECOND, .to = KIND_SECOND, .mappings = 1024, .threads = 1, .seed = 1 }
+	};
 	const char *nonsense;
 	int status;
 

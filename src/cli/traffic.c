@@ -25,8 +25,8 @@ struct traffic {
 	struct task *task;
 	uiommu_iova_t src[WINDOW_PAGES], dst[WINDOW_PAGES];
 	_Atomic uint64_t passes;
-	_Atomic bool stop;		/* at once */
-	_Atomic bool finish;		/* after a whole pass */
+	_Atomic bool stop;   /* at once */
+	_Atomic bool finish; /* after a whole pass */
 	bool equal;
 	uint64_t bytes;
 	int error;
@@ -62,7 +62,8 @@ static int copy_window(struct traffic *t, size_t at, size_t len)
 	int r;
 
 	for (i = 0; i < pages; i++) {
-		part = len - i * UIOMMU_PAGE_SIZE < UIOMMU_PAGE_SIZE ? len - i * UIOMMU_PAGE_SIZE : UIOMMU_PAGE_SIZE;
+		part = len - i * UIOMMU_PAGE_SIZE < UIOMMU_PAGE_SIZE ? len - i * UIOMMU_PAGE_SIZE
+								     : UIOMMU_PAGE_SIZE;
 		memcpy(page_of(t, t->src[i]), data + i * UIOMMU_PAGE_SIZE, part);
 		memset(page_of(t, t->dst[i]), 0, part);
 	}
@@ -74,7 +75,8 @@ static int copy_window(struct traffic *t, size_t at, size_t len)
 	if (r < 0)
 		return r;
 	for (i = 0; i < pages; i++) {
-		part = len - i * UIOMMU_PAGE_SIZE < UIOMMU_PAGE_SIZE ? len - i * UIOMMU_PAGE_SIZE : UIOMMU_PAGE_SIZE;
+		part = len - i * UIOMMU_PAGE_SIZE < UIOMMU_PAGE_SIZE ? len - i * UIOMMU_PAGE_SIZE
+								     : UIOMMU_PAGE_SIZE;
 		memcpy(copy + i * UIOMMU_PAGE_SIZE, page_of(t, t->dst[i]), part);
 	}
 	t->bytes += len;

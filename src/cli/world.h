@@ -83,7 +83,10 @@ int slot_refresh(struct world *w, struct slot *s);
 /* All mappings away, all mappings new: what VMMs do today in place of a replacement. */
 int slot_unmap_all(struct world *w, struct slot *s);
 int slot_map_all(struct world *w, struct slot *s);
-/* Takes the next set of probe pages and stamps it; the former set is poisoned and given back by slot_drop_set(). */
+/*
+ * Takes the next set of probe pages and stamps it; slot_drop_set() poisons the former
+ * set and gives it back.
+ */
 int slot_take_set(struct world *w, struct slot *s);
 void slot_drop_set(struct world *w, unsigned int set);
 

@@ -24,8 +24,8 @@ static const char why_fill_sync[] =
 static const char why_fill_sync_any[] =
 	"hardware may read other granules before the present bit: no fetch from before the fill may be left";
 static const char why_critical[] =
-	"all that both kinds use and that differs lies in this granule, which one store changes and one fetch "
-	"reads at once (VT-d: entries are fetched in 16-byte units)";
+	"all that both kinds use and that differs lies in this granule, which one store changes and one "
+	"fetch reads at once (VT-d: entries are fetched in 16-byte units)";
 static const char why_present[] =
 	"the present bit is set last and its granule is read first: whoever sees it sees the rest "
 	"(VT-d 6.5.3.3)";
@@ -49,8 +49,8 @@ static const char reason_apart[] =
 static const char reason_store[] =
 	"no 16-byte store: old and new entry both use bits that differ in two 8-byte words of one fetch";
 static const char reason_wide[] =
-	"old and new entry both use bits that differ in several store granules of one fetch: no store is wide "
-	"enough";
+	"old and new entry both use bits that differ in several store granules of one fetch: no store is "
+	"wide enough";
 
 struct work {
 	struct plan *plan;

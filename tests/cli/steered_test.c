@@ -26,32 +26,36 @@ static struct variant {
 	enum method method;
 	enum uiommu_preset preset;
 	bool store64, accessor;
-	enum uiommu_gap gap;		/* what the report must say, both ways */
+	enum uiommu_gap gap; /* what the report must say, both ways */
 } variants[] = {
 #define L UIOMMU_VTD_LEGACY
 #define S UIOMMU_VTD_SCALABLE
 #define NONE UIOMMU_GAP_NONE
 #define GAP UIOMMU_GAP_BLOCKED
-	{ "legacy second-second", L, KIND_SECOND, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "legacy identity-second", L, KIND_IDENTITY, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, true, NONE },
-	{ "legacy blocked-second", L, KIND_BLOCKED, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "legacy second-second, 64-bit stores", L, KIND_SECOND, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, true, false, GAP },
-	{ "legacy second-second, detach-attach", L, KIND_SECOND, KIND_SECOND, METHOD_DETACH_ATTACH, UIOMMU_PRESET_WEAKEST, false, false, GAP },
-	{ "legacy second-second, remap", L, KIND_SECOND, KIND_SECOND, METHOD_REMAP, UIOMMU_PRESET_WEAKEST, false, false, GAP },
-	{ "second-second", S, KIND_SECOND, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "second-second, accessor memory", S, KIND_SECOND, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, true, NONE },
-	{ "identity-second", S, KIND_IDENTITY, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "identity-first", S, KIND_IDENTITY, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "second-first", S, KIND_SECOND, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "first-first", S, KIND_FIRST, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, GAP },
-	{ "blocked-second", S, KIND_BLOCKED, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "blocked-first", S, KIND_BLOCKED, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, false, false, NONE },
-	{ "second-first, any order", S, KIND_SECOND, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_ANY_ORDER, false, false, NONE },
-	{ "first-first, any order", S, KIND_FIRST, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_ANY_ORDER, false, false, GAP },
-	{ "second-second, 64-bit stores", S, KIND_SECOND, KIND_SECOND, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, true, false, GAP },
-	{ "second-first, 64-bit stores", S, KIND_SECOND, KIND_FIRST, METHOD_REPLACE, UIOMMU_PRESET_WEAKEST, true, false, GAP },
-	{ "first-first, detach-attach", S, KIND_FIRST, KIND_FIRST, METHOD_DETACH_ATTACH, UIOMMU_PRESET_WEAKEST, false, false, GAP },
-	{ "first-first, remap", S, KIND_FIRST, KIND_FIRST, METHOD_REMAP, UIOMMU_PRESET_WEAKEST, false, false, GAP },
+#define REPLACE METHOD_REPLACE, UIOMMU_PRESET_WEAKEST
+#define DETACH METHOD_DETACH_ATTACH, UIOMMU_PRESET_WEAKEST
+#define REMAP METHOD_REMAP, UIOMMU_PRESET_WEAKEST
+#define ANY METHOD_REPLACE, UIOMMU_PRESET_ANY_ORDER
+	{ "legacy second-second", L, KIND_SECOND, KIND_SECOND, REPLACE, false, false, NONE },
+	{ "legacy identity-second", L, KIND_IDENTITY, KIND_SECOND, REPLACE, false, true, NONE },
+	{ "legacy blocked-second", L, KIND_BLOCKED, KIND_SECOND, REPLACE, false, false, NONE },
+	{ "legacy second-second, 64-bit stores", L, KIND_SECOND, KIND_SECOND, REPLACE, true, false, GAP },
+	{ "legacy second-second, detach-attach", L, KIND_SECOND, KIND_SECOND, DETACH, false, false, GAP },
+	{ "legacy second-second, remap", L, KIND_SECOND, KIND_SECOND, REMAP, false, false, GAP },
+	{ "second-second", S, KIND_SECOND, KIND_SECOND, REPLACE, false, false, NONE },
+	{ "second-second, accessor memory", S, KIND_SECOND, KIND_SECOND, REPLACE, false, true, NONE },
+	{ "identity-second", S, KIND_IDENTITY, KIND_SECOND, REPLACE, false, false, NONE },
+	{ "identity-first", S, KIND_IDENTITY, KIND_FIRST, REPLACE, false, false, NONE },
+	{ "second-first", S, KIND_SECOND, KIND_FIRST, REPLACE, false, false, NONE },
+	{ "first-first", S, KIND_FIRST, KIND_FIRST, REPLACE, false, false, GAP },
+	{ "blocked-second", S, KIND_BLOCKED, KIND_SECOND, REPLACE, false, false, NONE },
+	{ "blocked-first", S, KIND_BLOCKED, KIND_FIRST, REPLACE, false, false, NONE },
+	{ "second-first, any order", S, KIND_SECOND, KIND_FIRST, ANY, false, false, NONE },
+	{ "first-first, any order", S, KIND_FIRST, KIND_FIRST, ANY, false, false, GAP },
+	{ "second-second, 64-bit stores", S, KIND_SECOND, KIND_SECOND, REPLACE, true, false, GAP },
+	{ "second-first, 64-bit stores", S, KIND_SECOND, KIND_FIRST, REPLACE, true, false, GAP },
+	{ "first-first, detach-attach", S, KIND_FIRST, KIND_FIRST, DETACH, false, false, GAP },
+	{ "first-first, remap", S, KIND_FIRST, KIND_FIRST, REMAP, false, false, GAP },
 };
 
 #define N_VARIANTS (sizeof(variants) / sizeof(variants[0]))
@@ -68,8 +72,8 @@ static unsigned int seeds(void)
 /* What a run showed. */
 enum verdict {
 	FINE,
-	CAUGHT,		/* an access, or the file, shows a mistake */
-	BROKEN,		/* the scenario itself failed */
+	CAUGHT, /* an access, or the file, shows a mistake */
+	BROKEN, /* the scenario itself failed */
 };
 
 static bool blocked_side(const struct variant *v)
@@ -91,7 +95,7 @@ static enum verdict run(const struct variant *v, uint64_t seed, char *text, size
 		.own_thread = seed % 2,
 		.no_store128 = v->store64,
 		.any_order = v->preset == UIOMMU_PRESET_ANY_ORDER,
-		.accessor = v->accessor,
+		.accessor = v->accessor ^ (seed >> 1 & 1),
 		.data = data,
 		.len = sizeof(data),
 		.copy = copy,
@@ -115,9 +119,11 @@ static enum verdict run(const struct variant *v, uint64_t seed, char *text, size
 		snprintf(text, len, "a bystander was blocked");
 	for (i = 0; !text[0] && i < res.n_dirs && v->method == METHOD_REPLACE; i++) {
 		if (res.dir[i].gap != v->gap)
-			snprintf(text, len, "gap is %s: %s", uiommu_gap_name(res.dir[i].gap), res.dir[i].reason);
+			snprintf(text, len, "gap is %s: %s", uiommu_gap_name(res.dir[i].gap),
+				 res.dir[i].reason);
 		else if (v->gap == NONE && res.dir[i].blocked && !blocked_side(v))
-			snprintf(text, len, "%llu accesses were blocked", (unsigned long long)res.dir[i].blocked);
+			snprintf(text, len, "%llu accesses were blocked",
+				 (unsigned long long)res.dir[i].blocked);
 	}
 	scenario_result_fini(&res);
 	return text[0] ? CAUGHT : FINE;
@@ -148,7 +154,8 @@ static void test_mutant(void **state)
 				continue;
 			run(&variants[i], seed, again, sizeof(again));
 			mutant_select(MUTANT_NONE);
-			print_message("# %s: found by seed %u in \"%s\": %s\n", mutant_name(m), seed, variants[i].name, text);
+			print_message("# %s: found by seed %u in \"%s\": %s\n", mutant_name(m), seed,
+				      variants[i].name, text);
 			assert_string_equal(text, again);
 			return;
 		}
@@ -168,6 +175,7 @@ int main(void)
 	for (i = 0; i < N_VARIANTS; i++)
 		tests[n++] = (struct CMUnitTest){ variants[i].name, test_seeds, NULL, NULL, &variants[i] };
 	for (i = MUTANT_NONE + 1; i < MUTANT_COUNT; i++)
-		tests[n++] = (struct CMUnitTest){ mutant_name((enum mutant)i), test_mutant, NULL, NULL, (void *)i };
+		tests[n++] = (struct CMUnitTest){ mutant_name((enum mutant)i), test_mutant, NULL, NULL,
+						  (void *)i };
 	return _cmocka_run_group_tests("steered", tests, n, NULL, NULL);
 }
