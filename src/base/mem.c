@@ -130,7 +130,7 @@ static int add(struct mem *mem, const struct region *region)
 		return -EINVAL;
 	lock_take(&mem->lock);
 	old = atomic_load_explicit(&mem->table, memory_order_relaxed);
-	/* Disjoint regions are ordered by their ends too: only the last that begins there or before matters. */
+	/* Disjoint regions are ordered by their ends too: only the last that begins before matters. */
 	i = table_find(old, last);
 	err = -EEXIST;
 	if (i && old->region[i - 1].base + (old->region[i - 1].size - 1) >= region->base)
