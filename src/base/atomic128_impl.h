@@ -52,7 +52,8 @@ static inline struct u128 a128_raw_load(const struct u128 *p)
 static inline void a128_raw_store(struct u128 *p, struct u128 v)
 {
 	if (__builtin_expect(a128_moves, 1)) {
-		__m128i x = _mm_load_si128((const __m128i *)(const void *)&v);
+		/* Put together in a register: a load of two halves just stored would wait for both. */
+		__m128i x = _mm_set_epi64x((long long)v.hi, (long long)v.lo);
 
 		/* x86 stores are release stores. */
 		__asm__ volatile("movdqa %1, %0" : "=m"(*p) : "x"(x) : "memory");

@@ -60,6 +60,13 @@ void quiesce_add(struct quiesce *q, struct uiommu_agent *agent)
 	 * and the agent sees all stores before that drain (invariant 1).
 	 */
 	atomic_fetch_add_explicit(&q->online, 1, memory_order_acq_rel);
+	/*
+	 * Drains only load the counter where barriers are asymmetric. Every running thread
+	 * passes a full barrier now: a drain that comes to it before its load finds the
+	 * agent; one that comes to it after made its stores before, and the agent sees them.
+	 */
+	if (q->asymmetric)
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 void quiesce_del(struct quiesce *q, struct uiommu_agent *agent)
@@ -95,12 +102,23 @@ static void wait_for_batch(struct uiommu_agent *agent)
 		task_relax(&spin);
 }
 
+/* Whether no agent can be in a batch that does not see the caller's stores. */
+static inline bool nobody(struct quiesce *q)
+{
+	if (q->asymmetric) {
+		/* Not before the caller's stores in the program; the rest is quiesce_add()'s barrier. */
+		atomic_signal_fence(memory_order_seq_cst);
+		return !atomic_load_explicit(&q->online, memory_order_acquire);
+	}
+	/* A read-modify-write, not a load: see quiesce_add(). It also orders the caller's stores. */
+	return !atomic_fetch_add_explicit(&q->online, 0, memory_order_seq_cst);
+}
+
 void quiesce_drain(struct quiesce *q)
 {
 	struct uiommu_agent *a;
 
-	/* A read-modify-write, not a load: see quiesce_add(). It also orders the caller's stores. */
-	if (!atomic_fetch_add_explicit(&q->online, 0, memory_order_seq_cst))
+	if (nobody(q))
 		return;
 	/*
 	 * Every running thread passes a full barrier now. An agent that announced its

@@ -2,8 +2,8 @@
 /*
  * Who does DMA right now. An agent announces each batch with plain stores; a
  * drain pays for both with one asymmetric barrier (membarrier), and none when no
- * agent exists. Where membarrier is missing, and under TSan, agents pay a full
- * barrier themselves.
+ * agent exists, since a new agent pays one. Where membarrier is missing, and under
+ * TSan, agents pay a full barrier themselves.
  *
  * Invariants:
  * 1. Stores made before quiesce_drain() is called are seen by every batch that
