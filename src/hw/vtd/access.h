@@ -67,6 +67,42 @@ static inline int vtd_own_load_pair(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint
 	return err ? err : vtd_own_load64(ctx, pa + sizeof(*word), &val[1]);
 }
 
+/* @n words, a power of two, naturally aligned as a whole; each is loaded once. */
+static inline int vtd_map_load_words(struct uiommu_ctx *ctx, uiommu_pa_t pa, unsigned int n, uint64_t *val)
+{
+	int err = 0;
+
+	rcu_section_begin();
+	for (unsigned int i = 0; !err && i < n; i++)
+		err = mem_load64(ctx->mem, pa + sizeof(*val) * i, &val[i]);
+	rcu_section_end();
+	return err;
+}
+
+static inline int vtd_own_load_2(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint64_t val[2])
+{
+	const vtd_word *word = vtd_pool_word(ctx, pa);
+
+	if (!word || pa % (2 * sizeof(*word)))
+		return vtd_map_load_words(ctx, pa, 2, val);
+	val[0] = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+	val[1] = le64toh(__atomic_load_n(word + 1, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+static inline int vtd_own_load_4(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint64_t val[4])
+{
+	const vtd_word *word = vtd_pool_word(ctx, pa);
+
+	if (!word || pa % (4 * sizeof(*word)))
+		return vtd_map_load_words(ctx, pa, 4, val);
+	val[0] = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+	val[1] = le64toh(__atomic_load_n(word + 1, __ATOMIC_ACQUIRE));
+	val[2] = le64toh(__atomic_load_n(word + 2, __ATOMIC_ACQUIRE));
+	val[3] = le64toh(__atomic_load_n(word + 3, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
 static inline int vtd_own_store32(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint32_t val)
 {
 	typedef uint32_t __attribute__((may_alias)) half;

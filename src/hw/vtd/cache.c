@@ -57,12 +57,6 @@ void cache_fini(struct cache *c, struct alloc *a)
 	alloc_free(a, c->did);
 }
 
-/* No two of the first 256 domain ids and 255 PASIDs share a generation. */
-static struct pasid_gens *pasid_gens(struct cache *c, uint16_t did, uint32_t pasid)
-{
-	return &c->pasid[(did + pasid * 257u) % CACHE_PASIDS];
-}
-
 uint64_t cache_context_gen(struct cache *c, _Atomic uint64_t *own, bool legacy, uint16_t did)
 {
 	uint64_t gen = gen_read(&c->context_gen) + gen_read(own);
@@ -332,53 +326,6 @@ void iotlb_evict(struct cache *c, const struct iotlb_line *line)
 
 /* ---- invalidations; one thread at a time ---- */
 
-void cache_config_begin(struct cache *c)
-{
-	gen_raise(&c->config_epoch);
-}
-
-void cache_config_end(struct cache *c)
-{
-	gen_raise(&c->config_epoch);
-}
-
-void cache_context_all(struct cache *c)
-{
-	gen_raise(&c->context_gen);
-}
-
-void cache_context_domain(struct cache *c, uint16_t did)
-{
-	gen_raise(&c->did[did].context);
-}
-
-void cache_pasid_all(struct cache *c)
-{
-	gen_raise(&c->pasid_gen);
-}
-
-void cache_pasid_domain(struct cache *c, uint16_t did)
-{
-	gen_raise(&c->did[did].pasid);
-}
-
-void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid)
-{
-	gen_raise(&pasid_gens(c, did, pasid)->pasid);
-}
-
-void iotlb_inv_all(struct cache *c)
-{
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&c->iotlb_gen);
-}
-
-void iotlb_inv_domain(struct cache *c, uint16_t did)
-{
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&c->did[did].iotlb);
-}
-
 static uint64_t am_mask(unsigned int am)
 {
 	return am >= 52 ? ~UINT64_C(0) : (UINT64_C(4096) << am) - 1;
@@ -396,12 +343,6 @@ void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int 
 	gen_raise(&c->iotlb_epoch);
 	gen_raise(&c->did[did].iotlb_first);
 	range_remove(c, &r);
-}
-
-void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid)
-{
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&pasid_gens(c, did, pasid)->iotlb);
 }
 
 void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am)

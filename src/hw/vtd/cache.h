@@ -157,23 +157,7 @@ void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb
 /* Takes out the line that iotlb_lookup() would find, as any eviction may. */
 void iotlb_evict(struct cache *c, const struct iotlb_line *line);
 
-/* 6.5.2.1 context-cache; device-selective is the port's own generation, raised by the caller in between. */
-void cache_config_begin(struct cache *c);
-void cache_config_end(struct cache *c);
-void cache_context_all(struct cache *c);
-void cache_context_domain(struct cache *c, uint16_t did);
-/* 6.5.2.2 PASID-cache; between cache_config_begin() and cache_config_end() too. */
-void cache_pasid_all(struct cache *c);
-void cache_pasid_domain(struct cache *c, uint16_t did);
-void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid);
-/* 6.5.2.3 IOTLB */
-void iotlb_inv_all(struct cache *c);
-void iotlb_inv_domain(struct cache *c, uint16_t did);
-/* 2^am pages around addr: second-stage and pass-through lines there, and the domain's first-stage lines. */
-void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am);
-/* 6.5.2.4 PASID-based IOTLB: all lines of (did, pasid); of them, first-stage lines in the range. */
-void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid);
-void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am);
+/* ---- invalidations; one thread at a time ---- */
 
 /* One more; the counter has one writer at a time. */
 static inline void gen_raise(_Atomic uint64_t *gen)
@@ -185,5 +169,73 @@ static inline uint64_t gen_read(_Atomic uint64_t *gen)
 {
 	return atomic_load_explicit(gen, memory_order_acquire);
 }
+
+/* No two of the first 256 domain ids and 255 PASIDs share a generation. */
+static inline struct pasid_gens *pasid_gens(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	return &c->pasid[(did + pasid * 257u) % CACHE_PASIDS];
+}
+
+/* 6.5.2.1 context-cache; device-selective is the port's own generation, raised by the caller in between. */
+static inline void cache_config_begin(struct cache *c)
+{
+	gen_raise(&c->config_epoch);
+}
+
+static inline void cache_config_end(struct cache *c)
+{
+	gen_raise(&c->config_epoch);
+}
+
+static inline void cache_context_all(struct cache *c)
+{
+	gen_raise(&c->context_gen);
+}
+
+static inline void cache_context_domain(struct cache *c, uint16_t did)
+{
+	gen_raise(&c->did[did].context);
+}
+
+/* 6.5.2.2 PASID-cache; between cache_config_begin() and cache_config_end() too. */
+static inline void cache_pasid_all(struct cache *c)
+{
+	gen_raise(&c->pasid_gen);
+}
+
+static inline void cache_pasid_domain(struct cache *c, uint16_t did)
+{
+	gen_raise(&c->did[did].pasid);
+}
+
+static inline void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	gen_raise(&pasid_gens(c, did, pasid)->pasid);
+}
+
+/* 6.5.2.3 IOTLB */
+static inline void iotlb_inv_all(struct cache *c)
+{
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&c->iotlb_gen);
+}
+
+static inline void iotlb_inv_domain(struct cache *c, uint16_t did)
+{
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&c->did[did].iotlb);
+}
+
+/* 2^am pages around addr: second-stage and pass-through lines there, and the domain's first-stage lines. */
+void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am);
+
+/* 6.5.2.4 PASID-based IOTLB: all lines of (did, pasid); of them, first-stage lines in the range. */
+static inline void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid)
+{
+	gen_raise(&c->iotlb_epoch);
+	gen_raise(&pasid_gens(c, did, pasid)->iotlb);
+}
+
+void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am);
 
 #endif

@@ -70,19 +70,40 @@ static enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], bool scalab
 	}
 }
 
+/*
+ * What a fetch needs to know of the queue as a whole, while the tail has the value that it
+ * was checked for. A new tail is checked anew: software that changes the mode writes the
+ * tail afterwards.
+ */
+struct source {
+	uint64_t tail;		/* NO_TAIL: nothing checked yet */
+	uint64_t base, mask;	/* of the ring; mask of offsets in it */
+	bool wide, scalable;
+};
+
+#define NO_TAIL UINT64_MAX	/* IQT has no such bits */
+
 /* Checks that concern the queue as a whole. */
-static enum vtd_iqei check_queue(struct vtd_model *m, uint64_t iqa, uint64_t tail, uint64_t *ttm)
+static enum vtd_iqei check_queue(struct vtd_model *m, uint64_t tail, struct source *src)
 {
+	uint64_t iqa = atomic_load_explicit(&m->regs.iqa, memory_order_relaxed);
+	uint64_t ttm = field_get(VTD_RTADDR_TTM, atomic_load_explicit(&m->live, memory_order_acquire));
 	bool wide = iqa & VTD_IQA_DW;
 
-	*ttm = field_get(VTD_RTADDR_TTM, atomic_load_explicit(&m->live, memory_order_acquire));
-	if (*ttm > VTD_TTM_SCALABLE || (*ttm == VTD_TTM_SCALABLE && !(m->caps.ecap & VTD_ECAP_SMTS)))
+	if (ttm > VTD_TTM_SCALABLE || (ttm == VTD_TTM_SCALABLE && !(m->caps.ecap & VTD_ECAP_SMTS)))
 		return VTD_IQEI_TTM;
-	if (wide != (*ttm == VTD_TTM_SCALABLE) && (!wide || !(m->caps.ecap & VTD_ECAP_SMTS)))
+	if (wide != (ttm == VTD_TTM_SCALABLE) && (!wide || !(m->caps.ecap & VTD_ECAP_SMTS)))
 		return VTD_IQEI_WIDTH;
 	if (tail >= UINT64_C(4096) << field_get(VTD_IQA_QS, iqa))
 		return VTD_IQEI_TAIL;
-	return wide && (tail & 16) ? VTD_IQEI_TAIL_ALIGN : VTD_IQEI_NONE;
+	if (wide && (tail & 16))
+		return VTD_IQEI_TAIL_ALIGN;
+	src->tail = tail;
+	src->base = iqa & VTD_IQA_IQA;
+	src->mask = (UINT64_C(4096) << field_get(VTD_IQA_QS, iqa)) - 1;
+	src->wide = wide;
+	src->scalable = ttm == VTD_TTM_SCALABLE;
+	return VTD_IQEI_NONE;
 }
 
 /* ---- fetching ---- */
@@ -91,52 +112,56 @@ static enum vtd_iqei check_queue(struct vtd_model *m, uint64_t iqa, uint64_t tai
 static enum vtd_fail due_failure(struct vtd_model *m)
 {
 	uint32_t n = atomic_load_explicit(&m->queue.fail_in, memory_order_relaxed);
-	uint32_t how = atomic_load_explicit(&m->queue.fail_how, memory_order_relaxed);
+	uint32_t how;
 
 	if (!n)
 		return VTD_FAIL_NONE;
+	how = atomic_load_explicit(&m->queue.fail_how, memory_order_relaxed);
 	atomic_store_explicit(&m->queue.fail_in, n - 1, memory_order_relaxed);
 	return n == 1 ? (enum vtd_fail)how : VTD_FAIL_NONE;
 }
 
-static enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
+static inline enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
 {
-	uint64_t upper[2] = { 0, 0 };
+	uint64_t w[4];
 
-	if (vtd_own_load_pair(m->hw.ctx, pa, d) || (wide && vtd_own_load_pair(m->hw.ctx, pa + 16, upper)))
+	if (!wide)
+		return vtd_own_load_2(m->hw.ctx, pa, d) ? VTD_IQEI_FETCH : VTD_IQEI_NONE;
+	if (vtd_own_load_4(m->hw.ctx, pa, w))
 		return VTD_IQEI_FETCH;
-	return upper[0] | upper[1] ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
+	d[0] = w[0];
+	d[1] = w[1];
+	return w[2] || w[3] ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 }
 
 /* Moves one descriptor into the window. False: nothing to fetch, or an error (1). */
-static bool fetch(struct vtd_model *m)
+static bool fetch(struct vtd_model *m, struct source *src)
 {
 	struct vtd_queue *q = &m->queue;
 	uint64_t head = atomic_load_explicit(&m->regs.iqh, memory_order_relaxed);
 	uint64_t tail = atomic_load_explicit(&m->regs.iqt, memory_order_acquire);
-	uint64_t iqa, ttm, size, *d = q->window[q->n];
-	enum vtd_iqei error;
+	uint64_t *d = q->window[q->n];
+	enum vtd_iqei error = VTD_IQEI_NONE;
 	enum vtd_fail fail;
 
 	if (head == tail || (atomic_load_explicit(&m->regs.fsts, memory_order_acquire) & VTD_FSTS_IQE))
 		return false;
-	iqa = atomic_load_explicit(&m->regs.iqa, memory_order_relaxed);
-	error = check_queue(m, iqa, tail, &ttm);
+	if (tail != src->tail)
+		error = check_queue(m, tail, src);
 	if (error)
 		goto bad;
 	fail = due_failure(m);
 	error = fail == VTD_FAIL_IQE ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 	if (!error)
-		error = read_descriptor(m, (iqa & VTD_IQA_IQA) + head, iqa & VTD_IQA_DW, d);
+		error = read_descriptor(m, src->base + head, src->wide, d);
 	if (!error)
-		error = check(m, d, ttm == VTD_TTM_SCALABLE);
+		error = check(m, d, src->scalable);
 	if (error)
 		goto bad;
 	if (fail == VTD_FAIL_HANG)
 		q->hung = true;
 	q->n++;
-	size = UINT64_C(4096) << field_get(VTD_IQA_QS, iqa);
-	head = (head + (iqa & VTD_IQA_DW ? 32 : 16)) & (size - 1);
+	head = (head + (src->wide ? 32 : 16)) & src->mask;
 	atomic_store_explicit(&m->regs.iqh, head, memory_order_release);
 	return true;
 
@@ -311,6 +336,14 @@ static bool execute_one(struct vtd_model *m)
 	unsigned int n = 0, i;
 	uint64_t d[2];
 
+	/* Production: there is one at most, and nothing to choose. */
+	if (VTD_QUEUE_WINDOW == 1) {
+		if (!q->n || !eligible(q, 0))
+			return false;
+		q->n = 0;
+		execute(m, q->window[0]);
+		return true;
+	}
 	for (i = 0; i < VTD_QUEUE_WINDOW && i < q->n; i++)
 		if (eligible(q, i))
 			may[n++] = i;
@@ -332,13 +365,14 @@ static bool execute_one(struct vtd_model *m)
 static bool process(struct vtd_model *m)
 {
 	struct vtd_queue *q = &m->queue;
+	struct source src = { .tail = NO_TAIL };
 	bool did = false, more;
 
 	if (!(atomic_load_explicit(&m->regs.gsts, memory_order_acquire) & VTD_G_QIE))
 		return false;
 	do {
 		more = false;
-		while (q->n < VTD_QUEUE_WINDOW && fetch(m))
+		while (q->n < VTD_QUEUE_WINDOW && fetch(m, &src))
 			more = true;
 		if (execute_one(m))
 			more = true;
