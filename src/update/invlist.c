@@ -46,12 +46,10 @@ static void link_before(struct inv_node *at, struct inv_node *node)
 	at->prev = node;
 }
 
-void inv_list_add(struct inv_list *list, struct inv_node *node)
+void inv_list_add_locked(struct inv_list *list, struct inv_node *node)
 {
-	struct inv_node *at;
+	struct inv_node *at = find(list, key(node));
 
-	lock_take(&list->lock);
-	at = find(list, key(node));
 	if (at != &list->head && key(at) == key(node)) {
 		link_before(at->next, node); /* after the leader */
 		node->key_prev = node->key_next = NULL;
@@ -68,6 +66,12 @@ void inv_list_add(struct inv_list *list, struct inv_node *node)
 	}
 	node->list = list;
 	list->n++;
+}
+
+void inv_list_add(struct inv_list *list, struct inv_node *node)
+{
+	lock_take(&list->lock);
+	inv_list_add_locked(list, node);
 	lock_drop(&list->lock);
 }
 
@@ -90,14 +94,11 @@ static void hand_over(struct inv_list *list, struct inv_node *node)
 	}
 }
 
-unsigned int inv_list_del(struct inv_list *list, struct inv_node *node)
+unsigned int inv_list_del_locked(struct inv_list *list, struct inv_node *node)
 {
-	struct inv_node *leader;
-	unsigned int left;
+	struct inv_node *leader = node->key_next ? node : find(list, key(node));
+	unsigned int left = leader->n_key - 1;
 
-	lock_take(&list->lock);
-	leader = node->key_next ? node : find(list, key(node));
-	left = leader->n_key - 1;
 	if (leader == node)
 		hand_over(list, node);
 	else
@@ -109,6 +110,15 @@ unsigned int inv_list_del(struct inv_list *list, struct inv_node *node)
 	node->n_key = 0;
 	node->list = NULL;
 	list->n--;
+	return left;
+}
+
+unsigned int inv_list_del(struct inv_list *list, struct inv_node *node)
+{
+	unsigned int left;
+
+	lock_take(&list->lock);
+	left = inv_list_del_locked(list, node);
 	lock_drop(&list->lock);
 	return left;
 }

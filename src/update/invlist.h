@@ -42,7 +42,7 @@ struct inv_node {
 };
 
 struct inv_list {
-	struct lock lock;     /* all below and all nodes on it */
+	struct lock lock;     /* all below and all nodes on it; the owner may protect more by it */
 	struct inv_node head; /* of both rings */
 	unsigned int n;
 	unsigned int n_keys; /* distinct (tag, pasid) */
@@ -62,6 +62,9 @@ void inv_list_add(struct inv_list *list, struct inv_node *node);
  * PASID remain. Any thread; costs as inv_list_add().
  */
 unsigned int inv_list_del(struct inv_list *list, struct inv_node *node);
+/* The same for who holds list->lock already, because a change of the list is part of a larger one. */
+void inv_list_add_locked(struct inv_list *list, struct inv_node *node);
+unsigned int inv_list_del_locked(struct inv_list *list, struct inv_node *node);
 
 /*
  * What to flush: distinct (tag, pasid), in ascending order; visit is called under

@@ -109,6 +109,27 @@ int tag_put(struct tag_space *ts, uint32_t tag)
 	return tag_quarantine(ts, tag) ? -EBUSY : -EINVAL;
 }
 
+/* What move() does, by a thread that no other one races with for this tag. */
+static bool owner_move(const struct tag_space *ts, uint32_t tag, unsigned int from, enum tag_state to)
+{
+	_Atomic uint8_t *state = state_of(ts, tag);
+
+	if (!state || !(from & 1u << atomic_load_explicit(state, memory_order_acquire)))
+		return false;
+	atomic_store_explicit(state, (uint8_t)to, memory_order_release);
+	return true;
+}
+
+bool tag_owner_revive(struct tag_space *ts, uint32_t tag)
+{
+	return owner_move(ts, tag, 1u << TAG_DYING | 1u << TAG_FLUSHED, TAG_LIVE);
+}
+
+bool tag_owner_clean(struct tag_space *ts, uint32_t tag)
+{
+	return owner_move(ts, tag, 1u << TAG_LIVE, TAG_FLUSHED);
+}
+
 bool tag_quarantine(struct tag_space *ts, uint32_t tag)
 {
 	return move(ts, tag, ~(1u << TAG_FREE), TAG_QUARANTINED);

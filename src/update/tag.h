@@ -11,7 +11,7 @@
  *    given again) and -EBUSY says so.
  *
  * Any thread; steps on one tag are ordered by the tag's state itself, so that of
- * two threads that take the same step one is refused.
+ * two threads that take the same step one is refused (tag_owner_*() excepted).
  */
 #ifndef UPDATE_TAG_H
 #define UPDATE_TAG_H
@@ -49,6 +49,15 @@ bool tag_flushed(struct tag_space *ts, uint32_t tag); /* dying -> flushed: the f
  * was free already, or is no tag of this space; nothing changed.
  */
 int tag_put(struct tag_space *ts, uint32_t tag);
+
+/*
+ * For an owner who orders all steps on one tag by a lock of his own, until it is put back:
+ * checked alike, but by a load and a store instead of a locked operation.
+ */
+bool tag_owner_revive(struct tag_space *ts, uint32_t tag); /* dying or flushed -> live */
+/* live -> dying -> flushed: the last attachment left, and a flush completed after each of them. */
+bool tag_owner_clean(struct tag_space *ts, uint32_t tag);
+
 /* From any state but free: never given again, until the space ends. */
 bool tag_quarantine(struct tag_space *ts, uint32_t tag);
 /* A number outside of the space: TAG_QUARANTINED. */

@@ -9,7 +9,7 @@
 #include "update/mutant.h"
 #include "update/util.h"
 
-enum step { RETIRE, REVIVE, FLUSHED, PUT, QUARANTINE, STEPS };
+enum step { RETIRE, REVIVE, FLUSHED, PUT, QUARANTINE, OWNER_REVIVE, OWNER_CLEAN, STEPS };
 
 /* A tag in the given state; the space has just this one, so that its reuse is seen at once. */
 static uint32_t tag_in(struct tag_space *ts, enum tag_state state)
@@ -41,6 +41,10 @@ static int take(struct tag_space *ts, enum step step, uint32_t tag)
 		return !tag_flushed(ts, tag);
 	case PUT:
 		return tag_put(ts, tag);
+	case OWNER_REVIVE:
+		return !tag_owner_revive(ts, tag);
+	case OWNER_CLEAN:
+		return !tag_owner_clean(ts, tag);
 	default:
 		return !tag_quarantine(ts, tag);
 	}
@@ -56,27 +60,37 @@ static void every_step_from_every_state(void **state)
 			       { 1, TAG_FREE },
 			       { 1, TAG_FREE },
 			       { -EINVAL, TAG_FREE },
+			       { 1, TAG_FREE },
+			       { 1, TAG_FREE },
 			       { 1, TAG_FREE } },
 		[TAG_LIVE] = { { 0, TAG_DYING },
 			       { 1, TAG_LIVE },
 			       { 1, TAG_LIVE },
 			       { -EBUSY, TAG_QUARANTINED },
-			       { 0, TAG_QUARANTINED } },
+			       { 0, TAG_QUARANTINED },
+			       { 1, TAG_LIVE },
+			       { 0, TAG_FLUSHED } },
 		[TAG_DYING] = { { 1, TAG_DYING },
 				{ 0, TAG_LIVE },
 				{ 0, TAG_FLUSHED },
 				{ -EBUSY, TAG_QUARANTINED },
-				{ 0, TAG_QUARANTINED } },
+				{ 0, TAG_QUARANTINED },
+				{ 0, TAG_LIVE },
+				{ 1, TAG_DYING } },
 		[TAG_FLUSHED] = { { 1, TAG_FLUSHED },
 				  { 0, TAG_LIVE },
 				  { 1, TAG_FLUSHED },
 				  { 0, TAG_FREE },
-				  { 0, TAG_QUARANTINED } },
+				  { 0, TAG_QUARANTINED },
+				  { 0, TAG_LIVE },
+				  { 1, TAG_FLUSHED } },
 		[TAG_QUARANTINED] = { { 1, TAG_QUARANTINED },
 				      { 1, TAG_QUARANTINED },
 				      { 1, TAG_QUARANTINED },
 				      { -EBUSY, TAG_QUARANTINED },
-				      { 0, TAG_QUARANTINED } },
+				      { 0, TAG_QUARANTINED },
+				      { 1, TAG_QUARANTINED },
+				      { 1, TAG_QUARANTINED } },
 	};
 
 	for (enum tag_state from = TAG_FREE; from <= TAG_QUARANTINED; from++) {

@@ -58,46 +58,11 @@ static inline struct vtdd_domain *destination(const struct run *r, const struct 
 	return r->direction == CORE_FORWARD ? dd->next : dd->dom;
 }
 
-/* ---- lists ---- */
-
-static void list_add(struct vtdd_iommu *vi, struct vtdd_device *dd, struct vtdd_domain *dom,
-		     struct inv_node *node)
-{
-	if (dom->kind == VTDD_KIND_BLOCKED)
-		return;
-	node->tag = dom->tag;
-	/* 6.2: what tags a second-stage translation is the domain id alone. */
-	node->pasid = dom->kind == VTDD_KIND_SECOND ? UIOMMU_NO_PASID : VTDD_RID_PASID;
-	node->rid = dd->rid;
-	inv_list_add(&dom->list, node);
-	vi->ops->note(vi->hw, HW_NOTE_LIST_ADD, node->tag, node->rid);
-}
-
-static void list_del(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
-{
-	if (dom->kind == VTDD_KIND_BLOCKED)
-		return;
-	inv_list_del(&dom->list, node);
-	vi->ops->note(vi->hw, HW_NOTE_LIST_DEL, node->tag, node->rid);
-}
-
 /* ---- plans ---- */
-
-/* The entry of a device on @dom, tag included. The tag cannot change while it is attached or reserved. */
-static inline void image(const struct vtdd_iommu *vi, const struct vtdd_domain *dom,
-			 uint64_t entry[ENTRY_WORDS_MAX])
-{
-	memcpy(entry, dom->entry, sizeof(dom->entry));
-	if (dom->kind != VTDD_KIND_BLOCKED)
-		vtdd_entry_set_tag(vi, entry, dom->tag);
-}
 
 static void plan_towards(struct vtdd_iommu *vi, struct vtdd_device *dd, const struct vtdd_domain *dom)
 {
-	uint64_t target[ENTRY_WORDS_MAX];
-
-	image(vi, dom, target);
-	plan_make(&vi->fmt, vi->plan_caps, dd->entry, &vi->used[vtdd_entry_kind(vi, dd->entry)], target,
+	plan_make(&vi->fmt, vi->plan_caps, dd->entry, &vi->used[vtdd_entry_kind(vi, dd->entry)], dom->entry,
 		  &vi->used[dom->kind], &dd->plan);
 }
 
@@ -213,14 +178,14 @@ static void reuse_early(struct run *r)
 			leaving += source(r, device(r, k)) == from;
 		if (r->park || from->kind == VTDD_KIND_BLOCKED || from->tag == VTDD_NO_TAG)
 			continue;
-		lock_take(&from->lock);
+		lock_take(&from->list.lock);
 		if (from->attached == leaving) {
 			tag_retire(&r->vi->tags, from->tag);
 			tag_put(&r->vi->tags, from->tag);
 			r->vi->ops->note(r->vi->hw, HW_NOTE_TAG_FREE, from->tag, 0);
 			from->tag = VTDD_NO_TAG;
 		}
-		lock_drop(&from->lock);
+		lock_drop(&from->list.lock);
 	}
 }
 
@@ -351,7 +316,8 @@ int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 		return -EOPNOTSUPP;
 	if (dd->next)
 		return -EBUSY; /* parking failed: hardware may be on either of two domains already */
-	err = vtdd_domain_get(vi, to);
+	/* On the new list from now on: early does no harm, the domain's unmaps flush a tag that nobody fills. */
+	err = vtdd_domain_join(vi, to, to != dd->dom ? &dd->node[!dd->cur] : NULL);
 	if (err) {
 		snprintf(report->reason, sizeof(report->reason), "all %u domain ids are in use",
 			 vi->tags.ids.last);
@@ -360,10 +326,6 @@ int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 	dd->next = to;
 	dd->slot = slot;
 	slot->drv = dd;
-	/* On the new list from now on: early does no harm, the domain's unmaps flush a tag that nobody fills.
-	 */
-	if (to != dd->dom)
-		list_add(vi, dd, to, &dd->node[!dd->cur]);
 	plan_towards(vi, dd, to);
 	dd->planned = true;
 	fill_report(dd, report);
@@ -373,9 +335,7 @@ int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 /* The device stays where it is. */
 static void drop_next(struct vtdd_iommu *vi, struct vtdd_device *dd)
 {
-	if (dd->next != dd->dom)
-		list_del(vi, dd->next, &dd->node[!dd->cur]);
-	vtdd_domain_put(vi, dd->next);
+	vtdd_domain_leave(vi, dd->next, dd->next != dd->dom ? &dd->node[!dd->cur] : NULL);
 	dd->next = NULL;
 }
 
@@ -383,10 +343,11 @@ static void drop_next(struct vtdd_iommu *vi, struct vtdd_device *dd)
 static void drop_current(struct vtdd_iommu *vi, struct vtdd_device *dd)
 {
 	if (dd->next != dd->dom) {
-		list_del(vi, dd->dom, &dd->node[dd->cur]);
+		vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur]);
 		dd->cur = !dd->cur;
+	} else {
+		vtdd_domain_leave(vi, dd->dom, NULL);
 	}
-	vtdd_domain_put(vi, dd->dom);
 	dd->dom = dd->next;
 	dd->next = NULL;
 }
@@ -396,8 +357,7 @@ static void drop_all(struct vtdd_iommu *vi, struct vtdd_device *dd)
 {
 	if (dd->next)
 		drop_next(vi, dd);
-	list_del(vi, dd->dom, &dd->node[dd->cur]);
-	vtdd_domain_put(vi, dd->dom);
+	vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur]);
 	dd->dom = to_vtdd_domain(vi->base.blocking);
 }
 

@@ -83,6 +83,8 @@ int vtdd_probe(struct uiommu_device *dev)
 		return -ENOMEM;
 	dd->dev = dev;
 	dd->rid = dev->rid;
+	dd->node[0].rid = dev->rid;
+	dd->node[1].rid = dev->rid;
 	dd->dom = to_vtdd_domain(vi->base.blocking);
 	if (vi->scalable && get_pasid_tables(vi, dd))
 		goto free_device;

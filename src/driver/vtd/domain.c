@@ -15,38 +15,52 @@
 
 /* ---- tags ---- */
 
-int vtdd_domain_get(struct vtdd_iommu *vi, struct vtdd_domain *dom)
+int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
 {
 	int err = 0;
 
 	if (dom->kind == VTDD_KIND_BLOCKED)
 		return 0;
-	lock_take(&dom->lock);
-	if (dom->tag == VTDD_NO_TAG)
+	lock_take(&dom->list.lock);
+	if (dom->tag == VTDD_NO_TAG) {
 		err = tag_get(&vi->tags, &dom->tag);
-	else if (!dom->attached)
-		tag_revive(&vi->tags, dom->tag);
-	if (!err)
-		dom->attached++;
-	lock_drop(&dom->lock);
+		if (err)
+			goto unlock;
+		vtdd_entry_set_tag(vi, dom->entry, dom->tag);
+	} else if (!dom->attached) {
+		tag_owner_revive(&vi->tags, dom->tag);
+	}
+	dom->attached++;
+	if (node) {
+		node->tag = dom->tag;
+		/* 6.2: what tags a second-stage translation is the domain id alone. */
+		node->pasid = dom->kind == VTDD_KIND_SECOND ? UIOMMU_NO_PASID : VTDD_RID_PASID;
+		inv_list_add_locked(&dom->list, node);
+	}
+unlock:
+	lock_drop(&dom->list.lock);
+	if (node && !err)
+		vi->ops->note(vi->hw, HW_NOTE_LIST_ADD, node->tag, node->rid);
 	return err;
 }
 
-void vtdd_domain_put(struct vtdd_iommu *vi, struct vtdd_domain *dom)
+void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
 {
 	if (dom->kind == VTDD_KIND_BLOCKED)
 		return;
-	lock_take(&dom->lock);
+	lock_take(&dom->list.lock);
+	if (node)
+		inv_list_del_locked(&dom->list, node);
 	/*
 	 * Each attachment that ended was followed by a flush of the tag before it
 	 * came here, and an attachment that never was left nothing: with the last
 	 * one gone the tag is clean.
 	 */
-	if (!--dom->attached && dom->tag != VTDD_NO_TAG) {
-		tag_retire(&vi->tags, dom->tag);
-		tag_flushed(&vi->tags, dom->tag);
-	}
-	lock_drop(&dom->lock);
+	if (!--dom->attached && dom->tag != VTDD_NO_TAG)
+		tag_owner_clean(&vi->tags, dom->tag);
+	lock_drop(&dom->list.lock);
+	if (node)
+		vi->ops->note(vi->hw, HW_NOTE_LIST_DEL, node->tag, node->rid);
 }
 
 void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv)
@@ -153,14 +167,14 @@ static void keep_tables(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct p
 	struct pool *pool = vi->base.ctx->pool;
 	struct pool_list *taken = &gather->taken;
 
-	lock_take(&dom->lock);
+	lock_take(&dom->list.lock);
 	while (taken->head) {
 		uiommu_pa_t pa = taken->head;
 
 		taken->head = pool_desc(pool, pa)->next;
 		pool_list_add(pool, &dom->stuck.taken, pa);
 	}
-	lock_drop(&dom->lock);
+	lock_drop(&dom->list.lock);
 	taken->n = 0;
 }
 
@@ -299,9 +313,9 @@ static int init_identity(struct vtdd_iommu *vi, struct vtdd_domain *dom)
 	err = tag_get(&vi->tags, &dom->tag);
 	if (err)
 		return err;
-	tag_retire(&vi->tags, dom->tag);
-	tag_flushed(&vi->tags, dom->tag);
+	tag_owner_clean(&vi->tags, dom->tag);
 	vtdd_entry_build(vi, dom->kind, 0, 0, dom->entry);
+	vtdd_entry_set_tag(vi, dom->entry, dom->tag);
 	return 0;
 }
 
@@ -316,7 +330,6 @@ int vtdd_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_opt
 	if (!dom)
 		return -ENOMEM;
 	dom->tag = VTDD_NO_TAG;
-	lock_init(&dom->lock);
 	inv_list_init(&dom->list);
 	if (opts->type == UIOMMU_DOMAIN_PAGING)
 		err = init_paging(vi, dom, opts);

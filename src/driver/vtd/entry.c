@@ -88,7 +88,10 @@ void vtdd_entry_build(const struct vtdd_iommu *vi, enum vtdd_kind kind, uint64_t
 
 void vtdd_entry_set_tag(const struct vtdd_iommu *vi, uint64_t entry[ENTRY_WORDS_MAX], uint32_t tag)
 {
-	entry[1] |= vi->scalable ? field_put(VTD_PE1_DID, tag) : field_put(VTD_CE1_DID, tag);
+	if (vi->scalable)
+		entry[1] = (entry[1] & ~VTD_PE1_DID) | field_put(VTD_PE1_DID, tag);
+	else
+		entry[1] = (entry[1] & ~VTD_CE1_DID) | field_put(VTD_CE1_DID, tag);
 }
 
 uint32_t vtdd_entry_tag(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX])

@@ -50,13 +50,16 @@ enum vtdd_kind {
 struct vtdd_domain {
 	struct uiommu_domain base;
 	enum vtdd_kind kind;
-	struct lock lock;		 /* attached, tag, stuck */
+	struct inv_list list;		 /* its lock also protects attached, tag, stuck */
 	unsigned int attached;		 /* devices and prepared slots that hold the tag */
 	uint32_t tag;			 /* VTDD_NO_TAG until the first attachment */
-	uint64_t entry[ENTRY_WORDS_MAX]; /* entry of a device on this domain, without domain id */
+	/*
+	 * Entry of a device on this domain; with the domain id once there is a tag, and
+	 * constant from then on: whoever joined reads it without the lock.
+	 */
+	uint64_t entry[ENTRY_WORDS_MAX];
 	uint64_t iova_last;		 /* paging: what hardware can translate */
 	struct pgtable pt;		 /* paging */
-	struct inv_list list;
 	struct pgtable_gather stuck; /* taken out, but the invalidation failed: kept until the domain ends */
 };
 
@@ -131,7 +134,7 @@ void vtdd_entry_init(struct vtdd_iommu *vi);
 /* The entry of a device on a domain of @kind; ptr and levels of paging ones. Without domain id. */
 void vtdd_entry_build(const struct vtdd_iommu *vi, enum vtdd_kind kind, uint64_t ptr, unsigned int levels,
 		      uint64_t entry[ENTRY_WORDS_MAX]);
-/* Puts the domain id in. */
+/* Puts the domain id in, in place of what was there. */
 void vtdd_entry_set_tag(const struct vtdd_iommu *vi, uint64_t entry[ENTRY_WORDS_MAX], uint32_t tag);
 uint32_t vtdd_entry_tag(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX]);
 enum vtdd_kind vtdd_entry_kind(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX]);
@@ -150,10 +153,14 @@ int vtdd_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, u
 	     unsigned int prot);
 int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
 int vtdd_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa);
-/* One attachment more: the domain has a tag and keeps it. 0, -ENOSPC. Takes the domain's lock. */
-int vtdd_domain_get(struct vtdd_iommu *vi, struct vtdd_domain *dom);
-/* One less. What the attachment may have left in caches was flushed. */
-void vtdd_domain_put(struct vtdd_iommu *vi, struct vtdd_domain *dom);
+/*
+ * One attachment more: the domain has a tag and keeps it, and its list has @node (its
+ * rid set; NULL: another node of the device is on the list). 0, -ENOSPC. Takes the list's
+ * lock, once for both.
+ */
+int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
+/* One less, and @node off the list. What the attachment may have left in caches was flushed. */
+void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
 /* Appends the flush of all translations under a domain's tag; nothing for blocked ones. */
 void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv);
 
