@@ -134,8 +134,7 @@ struct diff {
 	unsigned int left; /* bits that may be left to write after it */
 };
 
-static inline void begin(struct work *w, const struct entry_format *fmt, unsigned int caps,
-			 const uint64_t *cur, struct plan *plan)
+static inline void reset(struct plan *plan)
 {
 	plan->strategy = UIOMMU_STRATEGY_NOTHING;
 	plan->gap = UIOMMU_GAP_NONE;
@@ -144,9 +143,20 @@ static inline void begin(struct work *w, const struct entry_format *fmt, unsigne
 	plan->n = 0;
 	plan->stores = 0;
 	plan->syncs = 0;
+}
+
+/* Words that one store changes at once. A wider store than a fetch is seen in pieces all the same. */
+static inline unsigned int granule_words(const struct entry_format *fmt, unsigned int caps)
+{
+	return (caps & PLAN_STORE128) && fmt->fetch_words > 1 ? 2 : 1;
+}
+
+static inline void begin(struct work *w, const struct entry_format *fmt, unsigned int caps,
+			 const uint64_t *cur, struct plan *plan)
+{
+	reset(plan);
 	w->plan = plan;
-	/* A wider store than a fetch is seen in pieces all the same. */
-	w->granule = (caps & PLAN_STORE128) && fmt->fetch_words > 1 ? 2 : 1;
+	w->granule = granule_words(fmt, caps);
 	w->dirty = false;
 	for (unsigned int i = 0; i < fmt->words; i++)
 		w->now[i] = cur[i];
@@ -248,6 +258,54 @@ static void make_steps(const struct entry_format *fmt, unsigned int caps, const 
 		sync(w, why_clean_sync);
 }
 
+/*
+ * The common case ahead of all else: two present entries that differ in one granule, in
+ * bits that both use. What make_steps() would make of it, without its bookkeeping. False,
+ * and nothing done: it is another case.
+ */
+static bool make_single(const struct entry_format *fmt, unsigned int granule, const uint64_t *cur,
+			const struct entry_used *used_cur, const uint64_t *target,
+			const struct entry_used *used_target, struct plan *plan)
+{
+	unsigned int next = granule - 1, at = fmt->words; /* next: the granule's other word, or the same */
+	struct plan_step *s = plan->step;
+	uint64_t lo, hi, both;
+
+	for (unsigned int i = 0; i < fmt->words; i += granule) {
+		if (!((cur[i] ^ target[i]) | (cur[i + next] ^ target[i + next])))
+			continue;
+		if (at != fmt->words)
+			return false;
+		at = i;
+	}
+	if (at == fmt->words || !is_present(fmt, cur) || !is_present(fmt, target))
+		return false;
+	lo = cur[at] ^ target[at];
+	hi = next ? cur[at + 1] ^ target[at + 1] : 0;
+	both = (lo & used_cur->mask[at] & used_target->mask[at]) |
+	       (hi & used_cur->mask[at + next] & used_target->mask[at + next]);
+	if (!both)
+		return false;
+	reset(plan);
+	plan->strategy = UIOMMU_STRATEGY_SINGLE_STORE;
+	plan->n = 2;
+	plan->stores = 1;
+	plan->syncs = 1;
+	if (!lo)
+		at++;
+	s[0].op = lo && hi ? PLAN_STORE128_OP : PLAN_STORE64;
+	s[0].at = at;
+	s[0].val[0] = target[at];
+	s[0].val[1] = lo && hi ? target[at + 1] : 0;
+	s[0].why = why_critical;
+	s[1].op = PLAN_SYNC;
+	s[1].at = 0;
+	s[1].val[0] = 0;
+	s[1].val[1] = 0;
+	s[1].why = why_last_sync;
+	return true;
+}
+
 void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
 	       const struct entry_used *used_cur, const uint64_t *target,
 	       const struct entry_used *used_target, struct plan *plan)
@@ -257,6 +315,8 @@ void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t
 	unsigned int crit;
 	struct work w;
 
+	if (make_single(fmt, granule_words(fmt, caps), cur, used_cur, target, used_target, plan))
+		return;
 	begin(&w, fmt, caps, cur, plan);
 	for (unsigned int i = 0; i < fmt->words; i++) {
 		uint64_t d = cur[i] ^ target[i], c = used_cur->mask[i], t = used_target->mask[i];
