@@ -21,7 +21,8 @@ struct probe {
 	atomic_bool stop;
 	/*
 	 * The controller stores paused and looks at resting; the probe stores resting and
-	 * looks at paused before each batch. Sequentially consistent, so one sees the other.
+	 * looks at paused before each batch. Sequentially consistent, so one sees the other;
+	 * exchanges, since qemu-user 7.2 lets a load of aarch64 pass a store (stlr, ldar).
 	 */
 	atomic_bool paused, resting;
 	struct bell bell; /* resume and stop ring */
@@ -96,7 +97,7 @@ static void rest(struct probe *p)
 			break;
 		bell_wait(&p->bell, seen);
 	}
-	atomic_store_explicit(&p->resting, false, memory_order_seq_cst);
+	atomic_exchange_explicit(&p->resting, false, memory_order_seq_cst);
 }
 
 static void probe_main(void *arg)
@@ -173,7 +174,7 @@ void probe_pause(struct probe *probe)
 {
 	struct task_spin spin = { 0 };
 
-	atomic_store_explicit(&probe->paused, true, memory_order_seq_cst);
+	atomic_exchange_explicit(&probe->paused, true, memory_order_seq_cst);
 	while (!atomic_load_explicit(&probe->resting, memory_order_seq_cst))
 		task_relax(&spin);
 }
