@@ -52,11 +52,16 @@ static inline struct u128 a128_raw_load(const struct u128 *p)
 static inline void a128_raw_store(struct u128 *p, struct u128 v)
 {
 	if (__builtin_expect(a128_moves, 1)) {
-		/* Put together in a register: a load of two halves just stored would wait for both. */
-		__m128i x = _mm_set_epi64x((long long)v.hi, (long long)v.lo);
+		__m128i x, y;
 
-		/* x86 stores are release stores. */
-		__asm__ volatile("movdqa %1, %0" : "=m"(*p) : "x"(x) : "memory");
+		/*
+		 * x86 stores are release stores. Put together in registers: the compiler would go
+		 * over memory, where a load of two halves just stored waits for both.
+		 */
+		__asm__ volatile("movq %3, %1\n\tmovq %4, %2\n\tpunpcklqdq %2, %1\n\tmovdqa %1, %0"
+				 : "=m"(*p), "=&x"(x), "=&x"(y)
+				 : "r"(v.lo), "r"(v.hi)
+				 : "memory");
 	} else {
 		struct u128 old = { 0, 0 };
 

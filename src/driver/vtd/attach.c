@@ -316,7 +316,7 @@ int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 		return -EOPNOTSUPP;
 	if (dd->next)
 		return -EBUSY; /* parking failed: hardware may be on either of two domains already */
-	/* On the new list from now on: early does no harm, the domain's unmaps flush a tag that nobody fills. */
+	/* On the new list from now on: early does no harm, unmaps flush a tag that nobody fills. */
 	err = vtdd_domain_join(vi, to, to != dd->dom ? &dd->node[!dd->cur] : NULL);
 	if (err) {
 		snprintf(report->reason, sizeof(report->reason), "all %u domain ids are in use",

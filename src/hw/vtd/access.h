@@ -25,6 +25,11 @@ static inline vtd_word *vtd_pool_word(struct uiommu_ctx *ctx, uiommu_pa_t pa)
 	return off < map->size ? (vtd_word *)(void *)(map->host + off) : NULL;
 }
 
+static inline uint64_t vtd_word_load(const vtd_word *word)
+{
+	return le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+}
+
 /* Inside a DMA batch. */
 static inline int vtd_table_load64(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint64_t *val)
 {
@@ -32,7 +37,7 @@ static inline int vtd_table_load64(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint6
 
 	if (!word || pa % sizeof(*word))
 		return mem_load64(ctx->mem, pa, val);
-	*val = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+	*val = vtd_word_load(word);
 	return 0;
 }
 
@@ -43,7 +48,7 @@ static inline int vtd_own_load64(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint64_
 	int err;
 
 	if (word && pa % sizeof(*word) == 0) {
-		*val = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+		*val = vtd_word_load(word);
 		return 0;
 	}
 	rcu_section_begin();
@@ -67,7 +72,7 @@ static inline int vtd_own_load_pair(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint
 	return err ? err : vtd_own_load64(ctx, pa + sizeof(*word), &val[1]);
 }
 
-/* @n words, a power of two, naturally aligned as a whole; each is loaded once. */
+/* @n words, each loaded once; for what is not in the pool. */
 static inline int vtd_map_load_words(struct uiommu_ctx *ctx, uiommu_pa_t pa, unsigned int n, uint64_t *val)
 {
 	int err = 0;
@@ -77,30 +82,6 @@ static inline int vtd_map_load_words(struct uiommu_ctx *ctx, uiommu_pa_t pa, uns
 		err = mem_load64(ctx->mem, pa + sizeof(*val) * i, &val[i]);
 	rcu_section_end();
 	return err;
-}
-
-static inline int vtd_own_load_2(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint64_t val[2])
-{
-	const vtd_word *word = vtd_pool_word(ctx, pa);
-
-	if (!word || pa % (2 * sizeof(*word)))
-		return vtd_map_load_words(ctx, pa, 2, val);
-	val[0] = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
-	val[1] = le64toh(__atomic_load_n(word + 1, __ATOMIC_ACQUIRE));
-	return 0;
-}
-
-static inline int vtd_own_load_4(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint64_t val[4])
-{
-	const vtd_word *word = vtd_pool_word(ctx, pa);
-
-	if (!word || pa % (4 * sizeof(*word)))
-		return vtd_map_load_words(ctx, pa, 4, val);
-	val[0] = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
-	val[1] = le64toh(__atomic_load_n(word + 1, __ATOMIC_ACQUIRE));
-	val[2] = le64toh(__atomic_load_n(word + 2, __ATOMIC_ACQUIRE));
-	val[3] = le64toh(__atomic_load_n(word + 3, __ATOMIC_ACQUIRE));
-	return 0;
 }
 
 static inline int vtd_own_store32(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint32_t val)

@@ -48,7 +48,7 @@ static enum vtd_iqei check_piotlb(const uint64_t d[2])
 	return g == VTD_PIOTLB_G_PASID || g == VTD_PIOTLB_G_PAGE ? VTD_IQEI_NONE : VTD_IQEI_RSVD;
 }
 
-static enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], bool scalable)
+static inline enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], bool scalable)
 {
 	switch (type_of(d[0])) {
 	case VTD_DESC_CC:
@@ -121,26 +121,34 @@ static enum vtd_fail due_failure(struct vtd_model *m)
 	return n == 1 ? (enum vtd_fail)how : VTD_FAIL_NONE;
 }
 
-static inline enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
+/* A queue outside of the pool. */
+static enum vtd_iqei read_far_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
 {
-	uint64_t w[4];
+	uint64_t w[4] = { 0 };
 
-	if (!wide)
-		return vtd_own_load_2(m->hw.ctx, pa, d) ? VTD_IQEI_FETCH : VTD_IQEI_NONE;
-	if (vtd_own_load_4(m->hw.ctx, pa, w))
+	if (vtd_map_load_words(m->hw.ctx, pa, wide ? 4 : 2, w))
 		return VTD_IQEI_FETCH;
 	d[0] = w[0];
 	d[1] = w[1];
-	return w[2] || w[3] ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
+	return w[2] | w[3] ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 }
 
-/* Moves one descriptor into the window. False: nothing to fetch, or an error (1). */
-static bool fetch(struct vtd_model *m, struct source *src)
+static inline enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
 {
-	struct vtd_queue *q = &m->queue;
+	const vtd_word *w = vtd_pool_word(m->hw.ctx, pa);
+
+	if (!w || (pa & (wide ? 31 : 15)))
+		return read_far_descriptor(m, pa, wide, d);
+	d[0] = vtd_word_load(w);
+	d[1] = vtd_word_load(w + 1);
+	return wide && (vtd_word_load(w + 2) | vtd_word_load(w + 3)) ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
+}
+
+/* Reads one descriptor, checks it and moves on. False: nothing to fetch, or an error (1). */
+static inline bool fetch(struct vtd_model *m, struct source *src, uint64_t d[2])
+{
 	uint64_t head = atomic_load_explicit(&m->regs.iqh, memory_order_relaxed);
 	uint64_t tail = atomic_load_explicit(&m->regs.iqt, memory_order_acquire);
-	uint64_t *d = q->window[q->n];
 	enum vtd_iqei error = VTD_IQEI_NONE;
 	enum vtd_fail fail;
 
@@ -159,8 +167,7 @@ static bool fetch(struct vtd_model *m, struct source *src)
 	if (error)
 		goto bad;
 	if (fail == VTD_FAIL_HANG)
-		q->hung = true;
-	q->n++;
+		m->queue.hung = true;
 	head = (head + (src->wide ? 32 : 16)) & src->mask;
 	atomic_store_explicit(&m->regs.iqh, head, memory_order_release);
 	return true;
@@ -276,7 +283,7 @@ static void execute_wait(struct vtd_model *m, const uint64_t d[2])
 		vtd_queue_interrupt(m);
 }
 
-static void execute(struct vtd_model *m, const uint64_t d[2])
+static inline void execute(struct vtd_model *m, const uint64_t d[2])
 {
 	m->queue.last_was_wait = false;
 	switch (type_of(d[0])) {
@@ -336,14 +343,6 @@ static bool execute_one(struct vtd_model *m)
 	unsigned int n = 0, i;
 	uint64_t d[2];
 
-	/* Production: there is one at most, and nothing to choose. */
-	if (VTD_QUEUE_WINDOW == 1) {
-		if (!q->n || !eligible(q, 0))
-			return false;
-		q->n = 0;
-		execute(m, q->window[0]);
-		return true;
-	}
 	for (i = 0; i < VTD_QUEUE_WINDOW && i < q->n; i++)
 		if (eligible(q, i))
 			may[n++] = i;
@@ -362,6 +361,32 @@ static bool execute_one(struct vtd_model *m)
 	return true;
 }
 
+/* With a window of one: each is executed before the next is fetched; only a wait that hangs stays in it. */
+static bool process_in_order(struct vtd_model *m)
+{
+	struct vtd_queue *q = &m->queue;
+	struct source src = { .tail = NO_TAIL };
+	bool did = false;
+	uint64_t d[2];
+
+	if (q->n) {
+		if (!execute_one(m))
+			return false;
+		did = true;
+	}
+	while (fetch(m, &src, d)) {
+		did = true;
+		if (q->hung && type_of(d[0]) == VTD_DESC_WAIT) {
+			q->window[0][0] = d[0];
+			q->window[0][1] = d[1];
+			q->n = 1;
+			break;
+		}
+		execute(m, d);
+	}
+	return did;
+}
+
 static bool process(struct vtd_model *m)
 {
 	struct vtd_queue *q = &m->queue;
@@ -370,10 +395,14 @@ static bool process(struct vtd_model *m)
 
 	if (!(atomic_load_explicit(&m->regs.gsts, memory_order_acquire) & VTD_G_QIE))
 		return false;
+	if (VTD_QUEUE_WINDOW == 1)
+		return process_in_order(m);
 	do {
 		more = false;
-		while (q->n < VTD_QUEUE_WINDOW && fetch(m, &src))
+		while (q->n < VTD_QUEUE_WINDOW && fetch(m, &src, q->window[q->n])) {
+			q->n++;
 			more = true;
+		}
 		if (execute_one(m))
 			more = true;
 		did |= more;
