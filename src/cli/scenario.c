@@ -13,6 +13,7 @@
 #include <uiommu/copy.h>
 
 #include "base/clock.h"
+#include "cli/churn.h"
 #include "cli/traffic.h"
 #include "cli/world.h"
 
@@ -253,6 +254,7 @@ static int start_probe(struct world *w, unsigned int port, struct probe_history 
 		.history = history,
 		.pages = w->probe_iova,
 		.n_pages = PROBE_PAGES,
+		.write_page = w->write_iova,
 		.batch = PROBE_BATCH,
 		.seed = w->opts->seed * (1 + BYSTANDERS) + port,
 		.paused = paused,
@@ -303,6 +305,10 @@ static int start(struct run *r)
 				  &w->bystander_probe[i]);
 	if (!err && w->opts->len)
 		err = traffic_start(w, &w->traffic);
+#ifdef UIOMMU_STEERED
+	if (!err)
+		err = churn_start(w, &w->churn);
+#endif
 	return err;
 }
 
@@ -345,6 +351,16 @@ static void collect(struct run *r)
 		res->bystander_blocked += atomic_load(&c->blocked);
 		note_bad(res, c, "bystander");
 	}
+	churn_stop(w->churn, &res->churn_bad);
+	w->churn = NULL;
+	if (res->churn_bad && !res->bad[0])
+		snprintf(res->bad, sizeof(res->bad), "churn: %llu accesses saw what is not theirs",
+			 (unsigned long long)res->churn_bad);
+	slot_check_sets(w);
+	if (w->late_writes && !res->bad[0])
+		snprintf(res->bad, sizeof(res->bad), "a write landed in pages that had been given up (%llu cells)",
+			 (unsigned long long)w->late_writes);
+	res->late_writes = w->late_writes;
 	if (w->engine) {
 		res->engine_accesses = uiommu_copy_read(w->engine, UIOMMU_COPY_ACCESSES);
 		res->engine_blocked = uiommu_copy_read(w->engine, UIOMMU_COPY_BLOCKED);
@@ -527,6 +543,6 @@ void scenario_result_fini(struct scenario_result *res)
 
 uint64_t scenario_bad(const struct scenario_result *res)
 {
-	return res->dir[0].stale + res->dir[0].wrong + res->dir[1].stale + res->dir[1].wrong +
+	return res->late_writes + res->churn_bad + res->dir[0].stale + res->dir[0].wrong + res->dir[1].stale + res->dir[1].wrong +
 	       res->bystander_stale + res->bystander_wrong;
 }

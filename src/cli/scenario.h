@@ -63,6 +63,8 @@ struct scenario_result {
 	struct scenario_direction dir[2];
 	unsigned int n_dirs;		/* 1 when both kinds are the same */
 	uint64_t bystander_right, bystander_stale, bystander_wrong, bystander_blocked;
+	uint64_t churn_bad;		/* steered build: bad accesses of the device that takes freed tags */
+	uint64_t late_writes;		/* cells of given-up pages that DMA changed afterwards */
 	uint64_t longest_stall_ns;	/* longest single access of a victim's probe */
 	uint64_t engine_accesses, engine_blocked;
 	uint64_t bytes_copied;		/* by the copy engine */
@@ -82,7 +84,7 @@ int scenario_run(const struct scenario_opts *opts, struct scenario_result *res, 
 		 size_t error_len);
 void scenario_result_fini(struct scenario_result *res);
 
-/* Sums over the directions. */
+/* Accesses, of anybody, that were stale or wrong, late writes included. */
 uint64_t scenario_bad(const struct scenario_result *res);
 
 /*

@@ -16,15 +16,50 @@
 
 static unsigned int set_page(unsigned int set, unsigned int i)
 {
-	return FIRST_SET_PAGE + set * PROBE_PAGES + i;
+	return FIRST_SET_PAGE + set * SET_PAGES + i;
 }
 
-static void stamp_set(struct world *w, unsigned int first_page, struct probe_stamp stamp)
+static uint64_t iova_of(const struct world *w, unsigned int i)
+{
+	return i < PROBE_PAGES ? w->probe_iova[i] : w->write_iova;
+}
+
+static void stamp_set(struct world *w, unsigned int set, unsigned int n, struct probe_stamp stamp)
 {
 	unsigned int i;
 
-	for (i = 0; i < PROBE_PAGES; i++)
-		probe_stamp_page(world_page(w, first_page + i), UIOMMU_PAGE_SIZE, w->probe_iova[i], stamp);
+	for (i = 0; i < n; i++)
+		probe_stamp_page(world_page(w, set_page(set, i)), UIOMMU_PAGE_SIZE, iova_of(w, i), stamp);
+}
+
+void slot_poison_set(struct world *w, unsigned int set)
+{
+	struct probe_stamp poison = { POISON, POISON };
+
+	stamp_set(w, set, SET_PAGES, poison);
+}
+
+/* A write that landed after its page was given up, or in a set that nobody had, shows here. */
+static void look_for_late_writes(struct world *w, unsigned int set)
+{
+	const struct probe_cell *cell;
+	unsigned int i, k;
+
+	for (i = 0; i < SET_PAGES; i++) {
+		cell = (const struct probe_cell *)(const void *)world_page(w, set_page(set, i));
+		for (k = 0; k < UIOMMU_PAGE_SIZE / sizeof(*cell); k++)
+			w->late_writes += cell[k].domain != POISON || cell[k].generation != POISON ||
+					  cell[k].iova != iova_of(w, i) + k * sizeof(*cell);
+	}
+}
+
+void slot_check_sets(struct world *w)
+{
+	unsigned int set;
+
+	for (set = 0; set < SETS; set++)
+		if (!w->set_taken[set])
+			look_for_late_writes(w, set);
 }
 
 int slot_take_set(struct world *w, struct slot *s)
@@ -39,17 +74,17 @@ int slot_take_set(struct world *w, struct slot *s)
 	w->set_taken[s->set] = true;
 	w->next_set = (w->next_set + 1) % SETS;
 	s->stamp.generation = ++w->next_generation;
-	stamp_set(w, set_page(s->set, 0), s->stamp);
+	look_for_late_writes(w, s->set);
+	/* The page that is written to keeps its poison. */
+	stamp_set(w, s->set, PROBE_PAGES, s->stamp);
 	return 0;
 }
 
 void slot_drop_set(struct world *w, unsigned int set)
 {
-	struct probe_stamp poison = { POISON, POISON };
-
 	if (set == SETS)
 		return;
-	stamp_set(w, set_page(set, 0), poison);
+	slot_poison_set(w, set);
 	w->set_taken[set] = false;
 }
 
@@ -58,9 +93,10 @@ static int map_probes(struct world *w, struct slot *s)
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < PROBE_PAGES; i++) {
-		err = uiommu_map(s->domain, w->probe_iova[i], world_page_pa(set_page(s->set, i)),
-				 UIOMMU_PAGE_SIZE, UIOMMU_READ);
+	for (i = 0; i < SET_PAGES; i++) {
+		err = uiommu_map(s->domain, iova_of(w, i), world_page_pa(set_page(s->set, i)),
+				 UIOMMU_PAGE_SIZE,
+				 i < PROBE_PAGES ? UIOMMU_READ : UIOMMU_READ | UIOMMU_WRITE);
 		if (err)
 			return world_error(w, err, "mapping a probe page");
 	}
@@ -157,8 +193,8 @@ int slot_refresh(struct world *w, struct slot *s)
 	if (s->kind != KIND_SECOND && s->kind != KIND_FIRST)
 		return 0;
 	err = slot_take_set(w, s);
-	for (i = 0; !err && i < PROBE_PAGES; i++) {
-		err = uiommu_unmap(s->domain, w->probe_iova[i], UIOMMU_PAGE_SIZE);
+	for (i = 0; !err && i < SET_PAGES; i++) {
+		err = uiommu_unmap(s->domain, iova_of(w, i), UIOMMU_PAGE_SIZE);
 		if (err)
 			world_error(w, err, "unmapping a probe page");
 	}

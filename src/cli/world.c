@@ -13,6 +13,7 @@
 
 #include "base/ctx.h"
 #include "base/mem.h"
+#include "cli/churn.h"
 #include "cli/traffic.h"
 #include "cli/world.h"
 
@@ -102,10 +103,13 @@ static int make_memory(struct world *w)
 		err = uiommu_mem_add_pointer(w->ctx, RAM_BASE, bytes, w->ram);
 	if (err)
 		return world_error(w, err, "adding memory");
+	w->write_iova = world_page_pa(PROBE_PAGES);
 	for (i = 0; i < PROBE_PAGES; i++) {
 		w->probe_iova[i] = world_page_pa(i);
 		probe_stamp_page(world_page(w, i), UIOMMU_PAGE_SIZE, w->probe_iova[i], identity);
 	}
+	for (i = 0; i < SETS; i++)
+		slot_poison_set(w, i);
 	return 0;
 }
 
@@ -205,10 +209,12 @@ static void remove_group(struct uiommu_group *group, struct uiommu_device **dev,
 
 void world_destroy(struct world *w)
 {
+	uint64_t unread = 0;
 	unsigned int i;
 
 	if (!w)
 		return;
+	churn_stop(w->churn, &unread);
 	traffic_stop(w->traffic);
 	uiommu_copy_destroy(w->engine);
 	stop_probe(&w->victim_probe);

@@ -4,10 +4,11 @@
  * and the bystanders, and the domains that rotate.
  *
  * Physical memory, in pages from RAM_BASE:
- *   probe pages of the identity domains (their PAs are the probes' IOVAs)
+ *   probe pages and the page written to of the identity domains (their PAs are the
+ *   probes' IOVAs)
  *   rings of the copy engine, window it copies from, window it copies to
  *   SETS sets of probe pages for paging domains
- *   one page that filler mappings point to
+ *   one page that filler mappings point to, one that churn reads
  * Rings and windows are mapped 1:1 in every paging domain, so that the engine's
  * addresses are right under identity too.
  */
@@ -26,12 +27,17 @@ enum {
 	WINDOW_PAGES = 256,		/* each of the two windows */
 #endif
 	PROBE_PAGES = 4,
+	SET_PAGES = PROBE_PAGES + 1,	/* and one that probes write to */
 	SETS = 12,
 	SLOTS = 4,
 	BYSTANDERS = 2,
 	VICTIM_RID = 0x18,		/* 00:03.0, the copy engine; 00:03.1 probes */
 	BYSTANDER_RID = 0x20,		/* 00:04.0, 00:05.0 */
+	CHURN_RID = 0x30,		/* 00:06.0, steered build: takes and frees tags all the time */
 };
+
+/* What churn's page holds. */
+#define CHURN_MARK UINT64_C(0xc0ffee00c0ffee00)
 
 #define RAM_BASE (UINT64_C(4) << 30)
 
@@ -60,7 +66,9 @@ struct world {
 	struct traffic *traffic;
 	struct probe_history victim_history, bystander_history[BYSTANDERS];
 	struct probe *victim_probe, *bystander_probe[BYSTANDERS];
-	uiommu_iova_t probe_iova[PROBE_PAGES];
+	uiommu_iova_t probe_iova[PROBE_PAGES], write_iova;
+	uint64_t late_writes;		/* words of given-up pages that changed afterwards */
+	struct churn *churn;
 	struct slot slot[SLOTS];
 	bool set_taken[SETS];
 	unsigned int next_set;
@@ -89,6 +97,10 @@ int slot_map_all(struct world *w, struct slot *s);
  */
 int slot_take_set(struct world *w, struct slot *s);
 void slot_drop_set(struct world *w, unsigned int set);
+/* Fills a set that nobody has. */
+void slot_poison_set(struct world *w, unsigned int set);
+/* Looks at all sets that nobody has; adds to w->late_writes. */
+void slot_check_sets(struct world *w);
 
 static inline uiommu_pa_t world_page_pa(unsigned int page)
 {
@@ -101,13 +113,14 @@ static inline char *world_page(const struct world *w, unsigned int page)
 }
 
 enum {
-	FIRST_RING_PAGE = PROBE_PAGES,
+	FIRST_RING_PAGE = SET_PAGES,
 	FIRST_SRC_PAGE = FIRST_RING_PAGE + RING_PAGES,
 	FIRST_DST_PAGE = FIRST_SRC_PAGE + WINDOW_PAGES,
 	FIRST_SET_PAGE = FIRST_DST_PAGE + WINDOW_PAGES,
-	FILLER_PAGE = FIRST_SET_PAGE + SETS * PROBE_PAGES,
+	FILLER_PAGE = FIRST_SET_PAGE + SETS * SET_PAGES,
+	CHURN_PAGE,
 	RAM_PAGES,
-	MIN_MAPPINGS = PROBE_PAGES + RING_PAGES + 2 * WINDOW_PAGES,
+	MIN_MAPPINGS = SET_PAGES + RING_PAGES + 2 * WINDOW_PAGES,
 };
 
 /* IOVAs of the filler mappings: above everything else, 4 KiB each. */

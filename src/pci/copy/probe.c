@@ -86,6 +86,29 @@ static void probe_once(struct probe *p)
 	probe_judge(h, before, after, iova, err ? NULL : p->buf, len, err == -EFAULT, &p->counts);
 }
 
+static void count_one(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static void write_once(struct probe *p)
+{
+	uint64_t r = next_random(p), start;
+	size_t cells = 1 + (r & (r >> 8) & (CELLS - 1)), first = (r >> 48) * (CELLS - cells + 1) >> 16;
+	uint64_t *word = (uint64_t *)p->buf;
+	int err;
+
+	for (size_t i = 0; i < cells * sizeof(struct probe_cell) / 8; i++)
+		word[i] = r;
+	start = clock_ticks();
+	err = uiommu_dma_write(p->opts.port, p->agent, p->opts.pasid,
+			       p->opts.write_page + first * sizeof(struct probe_cell), p->buf,
+			       cells * sizeof(struct probe_cell), NULL);
+	note_time(p, clock_ticks() - start);
+	count_one(!err ? &p->counts.right : err == -EFAULT ? &p->counts.blocked : &p->counts.wrong);
+}
+
 static void rest(struct probe *p)
 {
 	atomic_store_explicit(&p->resting, true, memory_order_seq_cst);
@@ -114,7 +137,10 @@ static void probe_main(void *arg)
 		probe_watch_begin(p->opts.history, &p->watch);
 		uiommu_agent_begin(p->agent);
 		for (unsigned int i = 0; i < p->opts.batch && done < limit; i++, done++)
-			probe_once(p);
+			if (p->opts.write_page && done % 8 == 7)
+				write_once(p);
+			else
+				probe_once(p);
 		uiommu_agent_end(p->agent);
 		probe_watch_end(&p->watch);
 		atomic_store_explicit(&p->accesses, done, memory_order_relaxed);

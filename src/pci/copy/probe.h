@@ -111,6 +111,13 @@ struct probe_opts {
 	unsigned int n_pages;
 	unsigned int batch;		/* accesses per agent batch; 0: 16 */
 	uint64_t seed;			/* choice of page, offset, length */
+	/*
+	 * A page that one access in eight writes to, whose content nobody reads through
+	 * DMA; 0: none. Whether a write lands where it may not, or after it may, is seen by
+	 * the owner of the pages behind it, who fills them when they are given up and looks
+	 * at them later: here it is right when it was not blocked.
+	 */
+	uiommu_iova_t write_page;
 	bool paused;			/* starts as after probe_pause() */
 	uint64_t limit;			/* stop after so many accesses; 0: none */
 };
