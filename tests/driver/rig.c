@@ -48,11 +48,20 @@ static void record_descriptors(struct rig *rig, uint64_t from, uint64_t to)
 
 static void shim_write64(struct uiommu_hw *hw, uint32_t off, uint64_t val)
 {
-	if (off == VTD_REG_IQT)
+	if (off == VTD_REG_IQT) {
 		record_descriptors(current, current->real->read64(hw, VTD_REG_IQT), val);
+		current->doorbells++;
+	}
 	current->real->write64(hw, off, val);
 	if (off == VTD_REG_IQT && current->after_doorbell)
 		current->after_doorbell(current);
+}
+
+static void plain_note(struct uiommu_hw *hw, enum hw_note note, uint64_t a, uint64_t b)
+{
+	if (current->on_note)
+		current->on_note(current, note, a);
+	current->real->note(hw, note, a, b);
 }
 
 static void shim_note(struct uiommu_hw *hw, enum hw_note note, uint64_t a, uint64_t b)
@@ -63,7 +72,16 @@ static void shim_note(struct uiommu_hw *hw, enum hw_note note, uint64_t a, uint6
 	rig->tables_freed += note == HW_NOTE_TABLE_FREE;
 	rig->list_adds += note == HW_NOTE_LIST_ADD;
 	rig->list_dels += note == HW_NOTE_LIST_DEL;
-	rig->real->note(hw, note, a, b);
+	plain_note(hw, note, a, b);
+}
+
+static void count_refused(struct rig *rig)
+{
+	if (rig->refused && rig->refused_at == rig->doorbells)
+		return;
+	rig->refused_in_turn += rig->refused && rig->refused_at + 1 == rig->doorbells;
+	rig->refused++;
+	rig->refused_at = rig->doorbells;
 }
 
 static void on_event(void *opaque, const struct uiommu_event *event)
@@ -75,12 +93,55 @@ static void on_event(void *opaque, const struct uiommu_event *event)
 		rig->last[event->kind] = *event;
 		snprintf(rig->text[event->kind], sizeof(rig->text[0]), "%s", event->text);
 	}
+	if (event->kind == UIOMMU_EVENT_QUEUE_ERROR && rig->fresh)
+		count_refused(rig);
 	if (event->kind == UIOMMU_EVENT_QUEUE_ERROR && rig->rearm) {
 		rig->rearm--;
 		vtd_model_fail_descriptor(rig->hw, rig->rearm_at, VTD_FAIL_IQE);
 	}
 	if (event->kind == UIOMMU_EVENT_DRIVER_MISUSE)
 		print_error("misuse: %s\n", event->text);
+}
+
+/* Memory behind an accessor: the same bytes in whole words, but no pointer for the model to keep. */
+static int ram_read(void *opaque, uint64_t off, void *buf, size_t len)
+{
+	struct rig *rig = opaque;
+
+	if (len == 8 && !(off & 7)) {
+		uint64_t val = atomic_load((_Atomic uint64_t *)(void *)(rig->ram + off));
+
+		memcpy(buf, &val, 8);
+	} else {
+		memcpy(buf, rig->ram + off, len);
+	}
+	return 0;
+}
+
+static int ram_write(void *opaque, uint64_t off, const void *buf, size_t len)
+{
+	struct rig *rig = opaque;
+	uint64_t val;
+
+	if (len == 8 && !(off & 7)) {
+		memcpy(&val, buf, 8);
+		atomic_store((_Atomic uint64_t *)(void *)(rig->ram + off), val);
+	} else {
+		memcpy(rig->ram + off, buf, len);
+	}
+	return 0;
+}
+
+static void add_ram(struct rig *rig, bool accessor)
+{
+	static const struct uiommu_mem_ops ops = { .read = ram_read, .write = ram_write };
+	int err;
+
+	if (accessor)
+		err = uiommu_mem_add_accessor(rig->ctx, RAM_BASE, RAM_SIZE, &ops, rig);
+	else
+		err = uiommu_mem_add_pointer(rig->ctx, RAM_BASE, RAM_SIZE, rig->ram);
+	assert_int_equal(err, 0);
 }
 
 /* The unit without caches walks the same tables. */
@@ -113,21 +174,22 @@ void rig_begin_hw(struct rig *rig, const struct rig_opts *opts)
 
 		memcpy(rig->ram + off, &page, 8);
 	}
-	assert_int_equal(uiommu_mem_add_pointer(rig->ctx, RAM_BASE, RAM_SIZE, rig->ram), 0);
+	add_ram(rig, opts->accessor);
 	model.size = sizeof(model);
 	assert_int_equal(uiommu_vtd_model_create(rig->ctx, &model, &rig->hw), 0);
 	assert_int_equal(uiommu_agent_create(rig->ctx, &rig->agent), 0);
+	rig->real = rig->hw->ops;
+	rig->ops = *rig->real;
+	rig->ops.note = plain_note;
+	rig->hw->ops = &rig->ops;
 	if (opts->plain)
 		return;
 	qemu.preset = UIOMMU_PRESET_QEMU;
 	assert_int_equal(uiommu_vtd_model_create(rig->ctx, &qemu, &rig->fresh), 0);
-	rig->real = rig->hw->ops;
-	rig->ops = *rig->real;
 	rig->ops.store64 = shim_store64;
 	rig->ops.store128 = shim_store128;
 	rig->ops.write64 = shim_write64;
 	rig->ops.note = shim_note;
-	rig->hw->ops = &rig->ops;
 }
 
 int rig_create_iommu(struct rig *rig, const struct rig_opts *opts)

@@ -50,6 +50,10 @@ struct rig {
 	bool hooked;
 	/* After each doorbell of the invalidation queue. */
 	void (*after_doorbell)(struct rig *rig);
+	/* With each note of the driver, before the model hears of it; also in a plain rig. */
+	void (*on_note)(struct rig *rig, enum hw_note note, uint64_t a);
+	/* Batches that met a queue error, and how many of them right after another such one. */
+	unsigned int doorbells, refused_at, refused, refused_in_turn;
 	/* While positive: with each queue error, that descriptor from then on fails too. */
 	unsigned int rearm, rearm_at;
 	bool hung; /* the queue was left hanging: the model calls its end a misuse */
@@ -67,6 +71,7 @@ struct rig_opts {
 	enum uiommu_vtd_mode mode;
 	bool no_store128, any_order;
 	bool plain; /* no second unit, no hooks: for threads */
+	bool accessor; /* what devices read and write lies behind an accessor */
 	struct uiommu_vtd_model_opts model;
 };
 

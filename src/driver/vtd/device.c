@@ -2,8 +2,8 @@
 /*
  * The tables that lead to a device's entry: root, context table, and in scalable
  * mode PASID directory and PASID table (9.1 to 9.6). Made at probe, with what
- * leads to them published last; taken down at release, with an invalidation
- * between the loss of the last pointer and the reuse of the page.
+ * leads to them published last; taken down at release, with an invalidation that
+ * drains between the loss of the last pointer and the reuse of the page.
  *
  * All stores here are single words that go between not present and present, so no
  * read order matters and nothing needs to be invalidated on the way up.
@@ -149,6 +149,13 @@ void vtdd_release(struct uiommu_device *dev)
 	}
 	if (last)
 		vtdd_inv_cc_global(&inv);
+	/*
+	 * A request that fetched a pointer before the stores may still read the pages;
+	 * the invalidations above end no walk. It has met no entry yet, so no tag can
+	 * name it: the drain must be that of all requests.
+	 */
+	if (inv.n)
+		vtdd_inv_iotlb_global(&inv);
 	err = vtdd_queue_run(vi, &inv);
 	if (vi->scalable) {
 		drop_page(vi, dd->table, err);
