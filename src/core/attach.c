@@ -81,13 +81,14 @@ static int group_change(struct uiommu_group *group, struct uiommu_domain *domain
 		return report_refuse(report, NULL, -EINVAL, "no group or no domain");
 	if (domain->iommu != group->iommu)
 		return report_refuse(report, NULL, -EINVAL, "the domain belongs to another IOMMU");
-	err = replace_opts_check(opts);
+	err = opts ? replace_opts_check(opts) : 0;
 	if (err)
 		return report_refuse(report, NULL, err, "options are not valid");
 	lock_take(&group->lock);
 	err = group_set_domain(group, domain, flags, opts, &plan, report);
 	lock_drop(&group->lock);
-	report_copy(report, &plan);
+	if (report)
+		report_copy(report, &plan);
 	return err;
 }
 

@@ -128,8 +128,17 @@ void group_unref(struct uiommu_group *group);
 void txn_cancel(struct uiommu_group *group);
 
 /* Users of a domain. */
-void domain_get(struct uiommu_domain *domain);
-void domain_put(struct uiommu_domain *domain);
+static inline void domain_get(struct uiommu_domain *domain)
+{
+	atomic_fetch_add_explicit(&domain->users, 1, memory_order_relaxed);
+}
+
+static inline void domain_put(struct uiommu_domain *domain)
+{
+	/* Pairs with the acquire in uiommu_domain_free(): all that was done with it came before. */
+	atomic_fetch_sub_explicit(&domain->users, 1, memory_order_release);
+}
+
 /* Hardware may still reach @domain through @dev: its memory is kept. Blocking is kept anyway. */
 void domain_quarantine(struct uiommu_domain *domain, struct uiommu_device *dev, int error);
 

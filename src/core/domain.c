@@ -8,17 +8,6 @@
 
 #include "core/core.h"
 
-void domain_get(struct uiommu_domain *domain)
-{
-	atomic_fetch_add_explicit(&domain->users, 1, memory_order_relaxed);
-}
-
-void domain_put(struct uiommu_domain *domain)
-{
-	/* Pairs with the acquire in uiommu_domain_free(): all that was done with it came before. */
-	atomic_fetch_sub_explicit(&domain->users, 1, memory_order_release);
-}
-
 void domain_quarantine(struct uiommu_domain *domain, struct uiommu_device *dev, int error)
 {
 	struct uiommu_event event = {

@@ -86,26 +86,35 @@ static void slot_park_unprepared(struct core_slot *slot, int why)
 	slot->dev->domain = slot->dev->iommu->blocking;
 }
 
+/*
+ * @first: @plan is as report_init() left it, and the driver may fill it in itself; what
+ * later slots say is merged into it.
+ */
 static int slot_prepare(struct core_slot *slot, const struct uiommu_replace_opts *opts,
-			struct uiommu_report *plan)
+			struct uiommu_report *plan, bool first)
 {
-	struct uiommu_report one;
+	struct uiommu_report other, *one = first ? plan : &other;
+	char why[UIOMMU_REASON_LEN];
 	int err;
 
-	report_init(&one);
+	if (!first)
+		report_init(one);
 	slot->opts = opts;
-	err = slot->dev->iommu->ops->prepare(slot, &one);
+	err = slot->dev->iommu->ops->prepare(slot, one);
 	slot->opts = NULL;
-	if (err)
+	if (err) {
+		/* The text goes where it may come from. */
+		snprintf(why, sizeof(why), "%.128s", one->reason);
 		return report_refuse(plan, slot->dev, err, "device " RID_FMT " cannot be prepared "
-				     "(error %d)%s%.128s", RID_ARGS(slot->dev->rid), err,
-				     one.reason[0] ? ": " : "", one.reason);
+				     "(error %d)%s%s", RID_ARGS(slot->dev->rid), err, why[0] ? ": " : "", why);
+	}
 	slot->state = SLOT_PREPARED;
-	if (one.gap > UIOMMU_GAP_NONE && !one.reason[0])
-		snprintf(one.reason, sizeof(one.reason), "%s: no reason given", slot->dev->iommu->ops->name);
-	if (opts && one.gap > opts->worst_gap && !plan->refused)
+	if (one->gap > UIOMMU_GAP_NONE && !one->reason[0])
+		snprintf(one->reason, sizeof(one->reason), "%s: no reason given", slot->dev->iommu->ops->name);
+	if (opts && one->gap > opts->worst_gap && !plan->refused)
 		plan->refused = slot->dev;
-	report_merge(plan, &one);
+	if (!first)
+		report_merge(plan, one);
 	return 0;
 }
 
@@ -117,13 +126,13 @@ static void slot_abort(struct core_slot *slot)
 
 /* Returns 0, or the first error; then the slots before it are still prepared. */
 static int run_prepare(struct core_run *run, unsigned int flags, const struct uiommu_replace_opts *opts,
-		       struct uiommu_report *plan)
+		       struct uiommu_report *plan, bool first)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < run->n; i++) {
 		struct core_slot *slot = run->slots[i];
-		int err = slot_prepare(slot, opts, plan);
+		int err = slot_prepare(slot, opts, plan, first && !i);
 
 		choice_interleave(CHOICE_CORE);
 		if (!err) {
@@ -153,7 +162,7 @@ int engine_prepare(struct core_run *runs, unsigned int n, unsigned int flags,
 	int err;
 
 	for (unsigned int r = 0; r < n; r++) {
-		err = run_prepare(&runs[r], flags, opts, plan);
+		err = run_prepare(&runs[r], flags, opts, plan, !r);
 		if (err) {
 			engine_abort(runs, r + 1);
 			return err;
@@ -286,7 +295,8 @@ int engine_commit(struct core_run *runs, unsigned int n, unsigned int flags, str
 		}
 	}
 	/* The runs behind a failing one were never given to commit. */
-	engine_abort(runs + r, n - r);
+	if (r < n)
+		engine_abort(runs + r, n - r);
 	for (unsigned int i = 0; i < r; i++)
 		if (run_finish(&runs[i]) && plan->gap < UIOMMU_GAP_BLOCKED)
 			plan->gap = UIOMMU_GAP_BLOCKED;
