@@ -105,9 +105,8 @@ static void put_wait(struct vtdd_queue *q, uint64_t index)
 static inline bool completed(struct vtdd_iommu *vi, uint64_t index)
 {
 	struct vtdd_queue *q = &vi->queue;
-	uint64_t status = vi->ops->load64(vi->hw, q->status_pa + 8 * position(index));
 
-	if ((uint32_t)status == STATUS_DONE)
+	if (vi->ops->load32(vi->hw, q->status_pa + 8 * position(index)) == STATUS_DONE)
 		return true;
 	/*
 	 * Reset by whoever uses the position again? Then done moved past us first;
@@ -118,7 +117,7 @@ static inline bool completed(struct vtdd_iommu *vi, uint64_t index)
 
 static inline bool wait_done(struct vtdd_iommu *vi, uint64_t wait)
 {
-	return (uint32_t)vi->ops->load64(vi->hw, vi->queue.status_pa + 8 * position(wait)) == STATUS_DONE;
+	return vi->ops->load32(vi->hw, vi->queue.status_pa + 8 * position(wait)) == STATUS_DONE;
 }
 
 /*

@@ -9,6 +9,7 @@
 #define HW_VTD_ACCESS_H
 
 #include <endian.h>
+#include <errno.h>
 
 #include "base/ctx.h"
 #include "base/rcu.h"
@@ -81,6 +82,28 @@ static inline int vtd_map_load_words(struct uiommu_ctx *ctx, uiommu_pa_t pa, uns
 	for (unsigned int i = 0; !err && i < n; i++)
 		err = mem_load64(ctx->mem, pa + sizeof(*val) * i, &val[i]);
 	rcu_section_end();
+	return err;
+}
+
+static inline int vtd_own_load32(struct uiommu_ctx *ctx, uiommu_pa_t pa, uint32_t *val)
+{
+	typedef const uint32_t __attribute__((may_alias)) half;
+	const vtd_word *word = vtd_pool_word(ctx, pa);
+	uint64_t whole = 0;
+	int err;
+
+	if (word && pa % sizeof(half) == 0) {
+		*val = le32toh(__atomic_load_n((half *)(const void *)word, __ATOMIC_ACQUIRE));
+		return 0;
+	}
+	if (pa % sizeof(half))
+		return -EINVAL;
+	/* The map has no smaller loads; regions are whole pages. */
+	rcu_section_begin();
+	err = mem_load64(ctx->mem, pa & ~UINT64_C(7), &whole);
+	rcu_section_end();
+	if (!err)
+		*val = (uint32_t)(pa & 4 ? whole >> 32 : whole);
 	return err;
 }
 

@@ -43,6 +43,15 @@ static uint64_t vtd_load64(struct uiommu_hw *hw, uiommu_pa_t pa)
 	return val;
 }
 
+static uint32_t vtd_load32(struct uiommu_hw *hw, uiommu_pa_t pa)
+{
+	uint32_t val = UINT32_MAX;
+
+	if (vtd_own_load32(hw->ctx, pa, &val))
+		vtd_misuse(vtd_model(hw), "load from 0x%llx: no such memory", (unsigned long long)pa);
+	return val;
+}
+
 static void vtd_relax(struct uiommu_hw *hw)
 {
 	struct vtd_model *m = vtd_model(hw);
@@ -130,6 +139,7 @@ static const struct hw_ops vtd_ops = {
 	.store64 = vtd_store64,
 	.store128 = vtd_store128,
 	.load64 = vtd_load64,
+	.load32 = vtd_load32,
 	.relax = vtd_relax,
 	.note = vtd_note,
 	.destroy = vtd_destroy,
