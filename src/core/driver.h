@@ -85,9 +85,11 @@ struct iommu_ops {
 	 * invalidated in one batch. *done: slots [0, *done) are on their new domain
 	 * (CORE_BACK: their old one); on error *done < n, slot *done failed and is
 	 * still where it was, those after it are as if not touched. Slots that
-	 * hardware lets be put neither here nor there have slot->lost set (slot *done
-	 * also by -EIO), and the core parks them. May be called several times for
-	 * one set of slots: the core goes on behind a failure.
+	 * hardware lets be put neither here nor there have slot->lost set, whatever
+	 * the error is, and the core parks them; nothing else says so. A driver may
+	 * try again before it gives up; if it returns 0 then, what prepare reported
+	 * held all the way (no worse gap). May be called several times for one set
+	 * of slots: the core goes on behind a failure.
 	 * Adds to report->cpu_ns and drain_ns when report is not NULL.
 	 */
 	int (*commit)(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,

@@ -188,8 +188,6 @@ static int commit_batch(struct uiommu_iommu *iommu, struct core_slot **slots, un
 		*done = n;
 	else if (*done >= n)
 		*done = n - 1;
-	if (err == -EIO)
-		slots[*done]->lost = true;
 	for (unsigned int i = 0; i < *done; i++)
 		slots[i]->where = direction == CORE_FORWARD ? slots[i]->to : slots[i]->from;
 	return err;

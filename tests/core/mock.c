@@ -217,13 +217,10 @@ static int mock_commit(struct uiommu_iommu *iommu, struct core_slot **slots, uns
 		struct core_slot *slot = slots[*done];
 
 		if (hit(direction == CORE_BACK ? &m->faults.back : &m->faults.commit, slot->dev)) {
-			bool lost = hit(&m->faults.lost, slot->dev);
-
-			err = lost ? -EIO : -ETIMEDOUT;
-			if (lost)
+			/* The error alone says nothing of where the device is. */
+			err = slot->dev->rid & 1 ? -EIO : -ETIMEDOUT;
+			if (hit(&m->faults.lost, slot->dev))
 				lose(slot);
-			/* -EIO alone must do for the one named. */
-			slot->lost = false;
 			for (unsigned int i = *done + 1; i < n; i++)
 				if (hit(&m->faults.batch_lost, slots[i]->dev))
 					lose(slots[i]);

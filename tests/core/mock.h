@@ -18,7 +18,7 @@
 /* One bit per RID. */
 struct mock_faults {
 	_Atomic uint32_t probe, prepare, commit, back, park;
-	_Atomic uint32_t lost;		/* a failing commit or way back loses the device (-EIO) */
+	_Atomic uint32_t lost;		/* a failing commit or way back loses the device */
 	_Atomic uint32_t batch_lost;	/* devices behind a failing one that are lost with it */
 };
 

@@ -101,7 +101,7 @@ static inline int model_commit(struct model *m, const struct model_move *v, int 
 			model_park(m, v[i].dev, gone || d->lost ? -1 : v[i].to, v[i].to);
 		}
 	}
-	return k == n ? 0 : m->dev[v[k].dev].lost ? -EIO : -ETIMEDOUT;
+	return k == n ? 0 : v[k].dev & 1 ? -EIO : -ETIMEDOUT;
 }
 
 /* Appends the devices of a group that a change concerns. -EIO: one is stuck. */

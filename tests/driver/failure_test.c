@@ -86,9 +86,16 @@ static bool refuse(const struct rig_opts *o, enum rig_domain from, enum rig_doma
 		assert_int_equal(err, -EIO);
 		parked = none_on_new(&rig, &g, wa);
 		assert_int_equal(parked, wa == BLOCKED ? n : rig.events[UIOMMU_EVENT_PARKED]);
+		/* Each way back begins right behind what failed: it worked unless that was refused too. */
+		if (!rig.refused_in_turn)
+			assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
 	} else {
 		all_read(&rig, &g, wb);
+		assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
 	}
+	/* What fails once and not again is no failure, for one device as for many. */
+	if (!more)
+		assert_int_equal(err, 0);
 	assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
 	/* The queue and the group go on. */
 	uiommu_detach_group(g.d[0].group);
@@ -123,6 +130,43 @@ static void each_descriptor_refused(void **state)
 				for (unsigned int k = 1;
 				     refuse(&cases[c].o, cases[c].from, cases[c].to, n, k, more); k++)
 					assert_true(k < 100);
+}
+
+/*
+ * A queue error in the first try and another one in the second, each way back being
+ * good: the device is on its old domain, and the error is returned.
+ */
+static void twice_refused_stays_on_old(void **state)
+{
+	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+		struct uiommu_domain *a, *b;
+		struct uiommu_report report;
+		struct group_of g;
+		struct rig rig;
+		uint64_t wa, wb;
+
+		rig_begin(&rig, &(struct rig_opts){ .mode = (enum uiommu_vtd_mode)mode });
+		group_begin(&rig, &g, 1);
+		a = rig_domain(&rig, D_SECOND_A, &wa);
+		b = rig_domain(&rig, D_SECOND_B, &wb);
+		assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
+		all_read(&rig, &g, wa);
+		/* What replaces the refused one, 2 to the end of the try, 4 of the way back: then the next try. */
+		rig.rearm = 1;
+		rig.rearm_at = 8;
+		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+		assert_int_equal(uiommu_group_replace_domain(g.d[0].group, b, NULL, &report), -EIO);
+		assert_ptr_equal(report.refused, g.d[0].dev);
+		assert_int_equal(rig.refused, 2);
+		assert_int_equal(rig.refused_in_turn, 0);
+		assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
+		all_read(&rig, &g, wa);
+		uiommu_detach_group(g.d[0].group);
+		group_end(&g);
+		rig_domain_free(a);
+		rig_domain_free(b);
+		rig_end(&rig);
+	}
 }
 
 static void look_meanwhile(struct rig *rig, void *opaque)
@@ -172,6 +216,8 @@ static void detach_refused(unsigned int n, unsigned int k, unsigned int more)
 	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
 	rig.after_store = NULL;
 	none_on_new(&rig, &g, wi);
+	if (!rig.refused_in_turn)
+		assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
 	assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
 	assert_int_equal(to_vtdd_domain(a)->attached, 0);
 	assert_int_equal(to_vtdd_domain(a)->list.n, 0);
@@ -329,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_descriptor_refused),
+		cmocka_unit_test(twice_refused_stays_on_old),
 		cmocka_unit_test(detach_with_refusals),
 		cmocka_unit_test(hanging_queue),
 		cmocka_unit_test(hung_for_ever),

@@ -291,10 +291,11 @@ static int run_plans(struct run *r)
 
 /* ---- the core's operations ---- */
 
-static void fill_report(const struct vtdd_device *dd, struct uiommu_report *report)
+static void fill_report(struct vtdd_device *dd, struct uiommu_report *report)
 {
 	const struct plan *plan = &dd->plan;
 
+	dd->gap = plan->gap;
 	report->gap = plan->gap;
 	report->strategy = plan->strategy;
 	report->best_gap = plan->best_gap;
@@ -420,11 +421,24 @@ static void lose(struct core_slot **slots, unsigned int n)
 		slots[i]->lost = true;
 }
 
+/* Whether a device saw more of a gap on its way back than prepare promised. */
+static bool worse_gap(struct core_slot **slots, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct vtdd_device *dd = slots[i]->drv;
+
+		if (dd->plan.gap > dd->gap)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A batch failed with @err. One descriptor may have served several slots, so none
  * of them is known to have arrived: all go back, by plans made from what memory
- * holds now. Then they go again one by one, so that only the slot that really
- * fails is named, and those before it arrive.
+ * holds now. Then each of them tries once more, alone: what failed once and not
+ * again was no failure of the device, and else the slot that really fails is named,
+ * with those before it arrived. Only slots that cannot even go back are lost.
  */
 static int recover(struct run *r, struct core_slot **slots, unsigned int n, enum core_direction direction,
 		   int err, unsigned int *done)
@@ -434,7 +448,8 @@ static int recover(struct run *r, struct core_slot **slots, unsigned int n, enum
 		lose(slots, n);
 		return err;
 	}
-	if (n == 1)
+	/* Success would then promise too much. */
+	if (worse_gap(slots, n))
 		return err;
 	for (; *done < n; ++*done) {
 		err = run_slots(r, slots + *done, 1, direction, true);

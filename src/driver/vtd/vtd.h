@@ -79,6 +79,7 @@ struct vtdd_device {
 	/* One run of a plan. */
 	struct plan plan;
 	bool planned; /* by prepare, not used yet */
+	enum uiommu_gap gap; /* what prepare reported */
 	unsigned int step, syncs_left;
 	/* Domain ids that cached copies of the entry may carry: kept until a sync that names them succeeds.
 	 */
