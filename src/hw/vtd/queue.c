@@ -71,17 +71,14 @@ static inline enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], bool
 }
 
 /*
- * What a fetch needs to know of the queue as a whole, while the tail has the value that it
- * was checked for. A new tail is checked anew: software that changes the mode writes the
- * tail afterwards.
+ * What fetches need to know of the queue as a whole, up to a tail that was read. Each new
+ * tail is checked anew: software that changes the mode writes the tail afterwards.
  */
 struct source {
-	uint64_t tail;		/* NO_TAIL: nothing checked yet */
+	uint64_t head, tail;	/* IQH; where to look at the registers again */
 	uint64_t base, mask;	/* of the ring; mask of offsets in it */
 	bool wide, scalable;
 };
-
-#define NO_TAIL UINT64_MAX	/* IQT has no such bits */
 
 /* Checks that concern the queue as a whole. */
 static enum vtd_iqei check_queue(struct vtd_model *m, uint64_t tail, struct source *src)
@@ -96,9 +93,9 @@ static enum vtd_iqei check_queue(struct vtd_model *m, uint64_t tail, struct sour
 		return VTD_IQEI_WIDTH;
 	if (tail >= UINT64_C(4096) << field_get(VTD_IQA_QS, iqa))
 		return VTD_IQEI_TAIL;
-	if (wide && (tail & 16))
+	/* The head too: IQA may have been written while another thread turned the queue on. */
+	if (wide && ((tail | src->head) & 16))
 		return VTD_IQEI_TAIL_ALIGN;
-	src->tail = tail;
 	src->base = iqa & VTD_IQA_IQA;
 	src->mask = (UINT64_C(4096) << field_get(VTD_IQA_QS, iqa)) - 1;
 	src->wide = wide;
@@ -144,37 +141,56 @@ static inline enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bo
 	return wide && (vtd_word_load(w + 2) | vtd_word_load(w + 3)) ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 }
 
+/* Looks at the registers: whether there is something to fetch. False: no, or an error (1). */
+static bool look(struct vtd_model *m, struct source *src)
+{
+	uint64_t tail = atomic_load_explicit(&m->regs.iqt, memory_order_acquire);
+	enum vtd_iqei error;
+
+	if (src->head == tail || (atomic_load_explicit(&m->regs.fsts, memory_order_acquire) & VTD_FSTS_IQE))
+		return false;
+	error = check_queue(m, tail, src);
+	if (error) {
+		vtd_queue_error(m, error);
+		return false;
+	}
+	src->tail = tail;
+	return true;
+}
+
 /* Reads one descriptor, checks it and moves on. False: nothing to fetch, or an error (1). */
 static inline bool fetch(struct vtd_model *m, struct source *src, uint64_t d[2])
 {
-	uint64_t head = atomic_load_explicit(&m->regs.iqh, memory_order_relaxed);
-	uint64_t tail = atomic_load_explicit(&m->regs.iqt, memory_order_acquire);
-	enum vtd_iqei error = VTD_IQEI_NONE;
+	enum vtd_iqei error;
 	enum vtd_fail fail;
 
-	if (head == tail || (atomic_load_explicit(&m->regs.fsts, memory_order_acquire) & VTD_FSTS_IQE))
+	if (src->head == src->tail && !look(m, src))
 		return false;
-	if (tail != src->tail)
-		error = check_queue(m, tail, src);
-	if (error)
-		goto bad;
 	fail = due_failure(m);
 	error = fail == VTD_FAIL_IQE ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 	if (!error)
-		error = read_descriptor(m, src->base + head, src->wide, d);
+		error = read_descriptor(m, src->base + src->head, src->wide, d);
 	if (!error)
 		error = check(m, d, src->scalable);
 	if (error)
 		goto bad;
 	if (fail == VTD_FAIL_HANG)
 		m->queue.hung = true;
-	head = (head + (src->wide ? 32 : 16)) & src->mask;
-	atomic_store_explicit(&m->regs.iqh, head, memory_order_release);
+	src->head = (src->head + (src->wide ? 32 : 16)) & src->mask;
+	atomic_store_explicit(&m->regs.iqh, src->head, memory_order_release);
 	return true;
 
 bad:
 	vtd_queue_error(m, error);
+	src->tail = src->head;
 	return false;
+}
+
+static inline void source_init(struct vtd_model *m, struct source *src)
+{
+	uint64_t head = atomic_load_explicit(&m->regs.iqh, memory_order_relaxed);
+
+	*src = (struct source){ .head = head, .tail = head };
 }
 
 /* ---- executing ---- */
@@ -365,7 +381,7 @@ static bool execute_one(struct vtd_model *m)
 static bool process_in_order(struct vtd_model *m)
 {
 	struct vtd_queue *q = &m->queue;
-	struct source src = { .tail = NO_TAIL };
+	struct source src;
 	bool did = false;
 	uint64_t d[2];
 
@@ -374,6 +390,7 @@ static bool process_in_order(struct vtd_model *m)
 			return false;
 		did = true;
 	}
+	source_init(m, &src);
 	while (fetch(m, &src, d)) {
 		did = true;
 		if (q->hung && type_of(d[0]) == VTD_DESC_WAIT) {
@@ -390,13 +407,14 @@ static bool process_in_order(struct vtd_model *m)
 static bool process(struct vtd_model *m)
 {
 	struct vtd_queue *q = &m->queue;
-	struct source src = { .tail = NO_TAIL };
+	struct source src;
 	bool did = false, more;
 
 	if (!(atomic_load_explicit(&m->regs.gsts, memory_order_acquire) & VTD_G_QIE))
 		return false;
 	if (VTD_QUEUE_WINDOW == 1)
 		return process_in_order(m);
+	source_init(m, &src);
 	do {
 		more = false;
 		while (q->n < VTD_QUEUE_WINDOW && fetch(m, &src, q->window[q->n])) {
