@@ -101,7 +101,10 @@ UIOMMU_API enum uiommu_stage uiommu_domain_stage(const struct uiommu_domain *dom
  * Uses the largest entries that fit. Any thread; threads need no common lock on
  * disjoint ranges. Returns 0; -EINVAL; -ERANGE (outside of the domain or of the
  * hardware's address width); -EEXIST (something is mapped there); -ENOMEM; on
- * error nothing of the call stays mapped.
+ * error nothing of the call stays mapped. -EIO, -ETIMEDOUT: it failed for one of
+ * the last two reasons, and so did hardware when it was to forget what had been
+ * mapped meanwhile: devices may still reach these pages, as after such an error of
+ * uiommu_unmap().
  */
 UIOMMU_API int uiommu_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
 			  unsigned int prot);
@@ -109,7 +112,11 @@ UIOMMU_API int uiommu_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiom
  * uiommu_unmap - remove all mappings in [@iova, @iova + @size)
  * Holes are allowed. Never allocates. When it returns, no device can reach the
  * pages through the range. -EINVAL, and nothing changed: the range ends inside
- * a large entry, or is not a multiple of 4096.
+ * a large entry, or is not a multiple of 4096. -EIO, -ETIMEDOUT: the mappings are
+ * gone, but hardware failed to forget them: devices may still reach the pages, which
+ * must not be reused. A later unmap in the domain, of this range or another one,
+ * tries again for all, and its 0 says that all of it is forgotten; so does moving
+ * every group to another domain without an error.
  */
 UIOMMU_API int uiommu_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
 /* 0 and *@pa, or -ENOENT. Identity: @iova. Blocked: -ENOENT. */

@@ -66,7 +66,8 @@ struct uiommu_vtd_opts {
  * uiommu_vtd_create - program a remapping unit and hand it to the core
  * Turns translation on with every requester blocked. The caller owns *@iommu and
  * ends it with uiommu_iommu_destroy(). @hw stays the caller's.
- * 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (no such mode), -ETIMEDOUT (hardware).
+ * 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (the unit lacks the mode or something else that
+ * the driver needs: the log says what), -ETIMEDOUT (hardware).
  */
 UIOMMU_API int uiommu_vtd_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw,
 				 const struct uiommu_vtd_opts *opts, struct uiommu_iommu **iommu);

@@ -320,6 +320,71 @@ static void unmap_refused(void **state)
 	rig_end(&rig);
 }
 
+/*
+ * After a flush that failed, devices may still reach the pages although nothing is
+ * mapped: the next unmap finds nothing, but must not say that all is well before a
+ * flush succeeded.
+ */
+static void unmap_again_flushes_what_failed(void **state)
+{
+	for (int how = 0; how < 3; how++) {
+		struct uiommu_domain *a;
+		struct rig_dev d;
+		struct rig rig;
+		uint64_t wa;
+
+		rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
+		rig_dev_add(&rig, &d, 0x77);
+		a = rig_domain(&rig, D_SECOND_A, &wa);
+		assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+		assert_int_equal(rig_look(&rig, d.port), wa);
+		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+		assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), -EIO);
+		assert_int_equal(rig_look(&rig, d.port), wa);
+		if (how == 1) {
+			vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+			assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), -EIO);
+		}
+		rig_clear(&rig);
+		/* Of any range. */
+		assert_int_equal(uiommu_unmap(a, how == 2 ? 0 : RIG_IOVA, 4096), 0);
+		assert_int_equal(rig_look(&rig, d.port), BLOCKED);
+		assert_int_equal(rig_count_desc(&rig, VTD_DESC_IOTLB), 1);
+		/* And it is over. */
+		assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), 0);
+		assert_int_equal(rig_count_desc(&rig, VTD_DESC_IOTLB), 1);
+		uiommu_detach_group(d.group);
+		rig_domain_free(a);
+		rig_dev_remove(&d);
+		rig_end(&rig);
+	}
+}
+
+/* A map that failed flushes what it had mapped meanwhile; that this failed is the stronger news. */
+static void failed_map_tells_of_failed_flush(void **state)
+{
+	struct uiommu_domain *a;
+	struct rig_dev d;
+	struct rig rig;
+	uint64_t wa;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	rig_dev_add(&rig, &d, 0x77);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+	assert_int_equal(uiommu_map(a, RIG_IOVA - 4096, RAM_BASE, 8192, UIOMMU_READ), -EEXIST);
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+	assert_int_equal(uiommu_map(a, RIG_IOVA - 4096, RAM_BASE, 8192, UIOMMU_READ), -EIO);
+	rig_clear(&rig);
+	assert_int_equal(uiommu_unmap(a, RIG_IOVA - 4096, 4096), 0);
+	assert_int_equal(rig_count_desc(&rig, VTD_DESC_IOTLB), 1);
+	assert_int_equal(rig_look(&rig, d.port), wa);
+	uiommu_detach_group(d.group);
+	rig_domain_free(a);
+	rig_dev_remove(&d);
+	rig_end(&rig);
+}
+
 /* Pages that a refused invalidation may have left in caches are not reused. */
 static void release_refused(void **state)
 {
@@ -380,6 +445,8 @@ int main(void)
 		cmocka_unit_test(hanging_queue),
 		cmocka_unit_test(hung_for_ever),
 		cmocka_unit_test(unmap_refused),
+		cmocka_unit_test(unmap_again_flushes_what_failed),
+		cmocka_unit_test(failed_map_tells_of_failed_flush),
 		cmocka_unit_test(release_refused),
 		cmocka_unit_test(full_queue),
 	};

@@ -16,9 +16,16 @@
  *    IOTLB before the flush, which takes the line out, or it tries to afterwards,
  *    and hardware that invalidated since the request began must not keep the
  *    result (else no invalidation would mean anything while DMA runs).
- *  - pc_inv does not wait for such requests, but the flush does: it drains reads
- *    and writes (DR, DW; p_iotlb_inv implied), of all requests and not just of
- *    those of the tag. So when the wait completes they have ended.
+ *  - cc_inv and pc_inv do not wait for such requests, but the flush does: it drains
+ *    (DR and DW; p_iotlb_inv always). Nothing more is used of that than what holds
+ *    for the requests which the flush names: one that holds the old entry carries
+ *    its tag, the domain id that the flush names, and with p_iotlb_inv RID_PASID as
+ *    its PASID. So when the wait completes they have ended. The guidance for changed
+ *    entries (6.5.3.3) names the same flushes per kind: p_iotlb_inv by PASID for
+ *    first stage and pass-through, iotlb_inv by domain for second stage and for all
+ *    of legacy mode. A request that met a not-present entry carries no tag; there is
+ *    nothing of it to wait for, it is refused. In any intermediate state of a plan an
+ *    entry is the old one, the new one or not present, so there is no third tag.
  * A sync between two stores of a plan always has a wait of its own.
  */
 #include <assert.h>

@@ -125,7 +125,27 @@ static unsigned int covering_am(uint64_t iova, uint64_t last)
 	return differ ? 64 - (unsigned int)__builtin_clzll(differ) : 0;
 }
 
-/* Waits until no device can reach the range by anything that was cached. @leaf: no table was taken out. */
+/* A flush of everything completed that began when @failed ones had failed. Never goes back. */
+static void make_good(struct vtdd_domain *dom, uint32_t failed)
+{
+	uint32_t was = atomic_load_explicit(&dom->flushes_made_good, memory_order_relaxed);
+
+	while ((int32_t)(failed - was) > 0 &&
+	       !atomic_compare_exchange_weak_explicit(&dom->flushes_made_good, &was, failed,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+static inline bool flush_owed(struct vtdd_domain *dom)
+{
+	return atomic_load_explicit(&dom->flushes_failed, memory_order_acquire) !=
+	       atomic_load_explicit(&dom->flushes_made_good, memory_order_relaxed);
+}
+
+/*
+ * Waits until no device can reach the range by anything that was cached. @leaf: no table
+ * was taken out. If it fails, the next call, by whatever map or unmap, flushes everything.
+ */
 static int flush_range(struct vtdd_iommu *vi, struct vtdd_domain *dom, uint64_t iova, uint64_t size,
 		       bool leaf)
 {
@@ -137,7 +157,12 @@ static int flush_range(struct vtdd_iommu *vi, struct vtdd_domain *dom, uint64_t 
 		.leaf = leaf,
 		.am = covering_am(iova, iova + size - 1),
 	};
+	/* Read before anything is flushed: failures that come later are not made good here. */
+	uint32_t failed = atomic_load_explicit(&dom->flushes_failed, memory_order_acquire);
+	int err;
 
+	if (flush_owed(dom))
+		f.am = 64;
 	f.iova = f.am + VTD_PAGE_SHIFT < 64 ? iova & ~((UINT64_C(1) << (f.am + VTD_PAGE_SHIFT)) - 1) : 0;
 	vtdd_inv_init(&inv);
 	inv_list_for_each_tag(&dom->list, flush_tag, &f);
@@ -145,7 +170,12 @@ static int flush_range(struct vtdd_iommu *vi, struct vtdd_domain *dom, uint64_t 
 		inv.n = 0;
 		vtdd_inv_iotlb_global(&inv);
 	}
-	return vtdd_queue_run(vi, &inv);
+	err = vtdd_queue_run(vi, &inv);
+	if (err)
+		atomic_fetch_add_explicit(&dom->flushes_failed, 1, memory_order_release);
+	else if (f.am == 64)
+		make_good(dom, failed);
+	return err;
 }
 
 /* ---- page tables ---- */
@@ -182,15 +212,16 @@ int vtdd_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, u
 	     unsigned int prot)
 {
 	struct vtdd_domain *dom = to_vtdd_domain(domain);
-	int err;
+	int err, lost;
 
 	if (iova > dom->iova_last || size - 1 > dom->iova_last - iova)
 		return -ERANGE;
 	err = dom->pt.ops->map(&dom->pt, iova, pa, size, prot);
+	if (err != -ENOMEM && err != -EEXIST)
+		return err;
 	/* What the call had mapped before it failed was unmapped again, but may have been cached. */
-	if (err == -ENOMEM || err == -EEXIST)
-		flush_range(to_vtdd(domain->iommu), dom, iova, size, true);
-	return err;
+	lost = flush_range(to_vtdd(domain->iommu), dom, iova, size, true);
+	return lost ? lost : err;
 }
 
 int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
@@ -203,7 +234,7 @@ int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
 	err = dom->pt.ops->unmap(&dom->pt, iova, size, &gather);
 	if (err)
 		return err;
-	if (gather.unmapped || gather.taken.n)
+	if (gather.unmapped || gather.taken.n || flush_owed(dom))
 		err = flush_range(vi, dom, iova, size, !gather.taken.n);
 	if (!gather.taken.n)
 		return err;

@@ -50,19 +50,46 @@ static int one_shot(struct vtdd_iommu *vi, uint32_t bit)
 	return wait_register(vi, false, VTD_REG_GSTS, bit, bit);
 }
 
-/* What this driver was written for. The rest of the capabilities changes what it offers, not how it works. */
-static int check_caps(const struct vtdd_iommu *vi)
+/*
+ * What this driver was written for, NULL if it is there. The rest of the capabilities
+ * changes what it offers, not how it works.
+ */
+static const char *missing_cap(const struct vtdd_iommu *vi)
 {
 	uint64_t cap = vi->caps.cap, ecap = vi->caps.ecap;
+	uint32_t ver = vi->ops->read32(vi->hw, VTD_REG_VER);
 
-	/* No caching of not-present entries, no write buffer, coherent tables, a queue. */
-	if ((cap & (VTD_CAP_CM | VTD_CAP_RWBF)) || !(ecap & VTD_ECAP_C) || !(ecap & VTD_ECAP_QI))
-		return -EOPNOTSUPP;
-	if (vi->scalable && (!(ecap & VTD_ECAP_SMTS) || !(ecap & (VTD_ECAP_SSTS | VTD_ECAP_FSTS))))
-		return -EOPNOTSUPP;
+	if (!(ecap & VTD_ECAP_QI))
+		return "a queue for invalidations (ECAP.QI)";
+	if (cap & VTD_CAP_CM)
+		return "a unit that caches nothing not present (CAP.CM = 0)";
+	if (cap & VTD_CAP_RWBF)
+		return "a unit without write buffer (CAP.RWBF = 0)";
+	/* The CPU's stores are not flushed from its caches. */
+	if (!(ecap & VTD_ECAP_C))
+		return "coherent reads of tables (ECAP.C)";
+	if (vi->scalable && !(ecap & VTD_ECAP_SMTS))
+		return "scalable mode (ECAP.SMTS)";
+	if (vi->scalable && !(ecap & VTD_ECAP_SMPWCS))
+		return "coherent walks in scalable mode (ECAP.SMPWCS)";
+	if (vi->scalable && !(ecap & (VTD_ECAP_SSTS | VTD_ECAP_FSTS)))
+		return "a stage of translation (ECAP.SSTS, ECAP.FSTS)";
+	/* From version 2 on every IOTLB invalidation drains; before, only where it can be asked for. */
+	if (field_get(VTD_VER_MAJ, ver) < 2 && (~cap & (VTD_CAP_DRD | VTD_CAP_DWD)))
+		return "draining of reads and writes (CAP.DRD, CAP.DWD)";
 	if (field_get(VTD_CAP_ND, cap) > 6)
-		return -EOPNOTSUPP;
-	return 0;
+		return "a number of domain ids that is not reserved (CAP.ND)";
+	return NULL;
+}
+
+static int check_caps(const struct vtdd_iommu *vi)
+{
+	const char *missing = missing_cap(vi);
+
+	if (!missing)
+		return 0;
+	ctx_log(vi->base.ctx, UIOMMU_LOG_ERROR, "vtd: this unit cannot be used; it lacks %s", missing);
+	return -EOPNOTSUPP;
 }
 
 /* Whoever had the unit before (firmware, another driver) may have left it on. */

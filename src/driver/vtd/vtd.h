@@ -60,6 +60,11 @@ struct vtdd_domain {
 	uint64_t entry[ENTRY_WORDS_MAX];
 	uint64_t iova_last;		 /* paging: what hardware can translate */
 	struct pgtable pt;		 /* paging */
+	/*
+	 * Flushes of ranges that failed, and how many of them a later flush of everything
+	 * made good. While they differ devices may reach what is not mapped any more.
+	 */
+	_Atomic uint32_t flushes_failed, flushes_made_good;
 	struct pgtable_gather stuck; /* taken out, but the invalidation failed: kept until the domain ends */
 };
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Units that the driver was not written for are refused, and the log says what they
+ * lack: registers are changed on their way from the model to the driver.
+ */
+#include "rig.h"
+
+#include <errno.h>
+
+static uint64_t cap_clear, cap_set, ecap_clear;
+static uint32_t version;
+static const struct hw_ops *real;
+static char line[256];
+
+static uint64_t changed_read64(struct uiommu_hw *hw, uint32_t off)
+{
+	uint64_t val = real->read64(hw, off);
+
+	if (off == VTD_REG_CAP)
+		return (val & ~cap_clear) | cap_set;
+	return off == VTD_REG_ECAP ? val & ~ecap_clear : val;
+}
+
+static uint32_t changed_read32(struct uiommu_hw *hw, uint32_t off)
+{
+	return off == VTD_REG_VER && version ? version : real->read32(hw, off);
+}
+
+static void on_log(void *opaque, enum uiommu_log_level level, const char *text)
+{
+	if (level == UIOMMU_LOG_ERROR)
+		snprintf(line, sizeof(line), "%s", text);
+}
+
+static int create(enum uiommu_vtd_mode mode)
+{
+	struct uiommu_ctx_opts ctx_opts = { .size = sizeof(ctx_opts), .log = on_log };
+	struct uiommu_vtd_opts opts = { .size = sizeof(opts), .mode = mode };
+	struct uiommu_iommu *iommu = NULL;
+	struct uiommu_ctx *ctx;
+	struct uiommu_hw *hw;
+	struct hw_ops ops;
+	int err;
+
+	line[0] = '\0';
+	assert_int_equal(uiommu_ctx_create(&ctx_opts, &ctx), 0);
+	assert_int_equal(uiommu_vtd_model_create(ctx, NULL, &hw), 0);
+	real = hw->ops;
+	ops = *real;
+	ops.read64 = changed_read64;
+	ops.read32 = changed_read32;
+	hw->ops = &ops;
+	err = uiommu_vtd_create(ctx, hw, &opts, &iommu);
+	if (!err)
+		uiommu_iommu_destroy(iommu);
+	uiommu_hw_destroy(hw);
+	uiommu_ctx_destroy(ctx);
+	return err;
+}
+
+static void missing_capabilities_are_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t cap_clear, cap_set, ecap_clear;
+		bool legacy_too;
+	} cases[] = {
+		{ "DRD", VTD_CAP_DRD, 0, 0, true },	  { "DWD", VTD_CAP_DWD, 0, 0, true },
+		{ "ECAP.C", 0, 0, VTD_ECAP_C, true },	  { "SMPWCS", 0, 0, VTD_ECAP_SMPWCS, false },
+		{ "QI", 0, 0, VTD_ECAP_QI, true },	  { "CM", 0, VTD_CAP_CM, 0, true },
+		{ "RWBF", 0, VTD_CAP_RWBF, 0, true },	  { "SMTS", 0, 0, VTD_ECAP_SMTS, false },
+		{ "ND", 0, VTD_CAP_ND, 0, true },
+		{ "ECAP.SSTS", 0, 0, VTD_ECAP_SSTS | VTD_ECAP_FSTS, false },
+	};
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cap_clear = cases[i].cap_clear;
+		cap_set = cases[i].cap_set;
+		ecap_clear = cases[i].ecap_clear;
+		for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+			bool refused = mode == UIOMMU_VTD_SCALABLE || cases[i].legacy_too;
+			int err = create((enum uiommu_vtd_mode)mode);
+
+			if (err != (refused ? -EOPNOTSUPP : 0) || (refused && !strstr(line, cases[i].name)))
+				print_error("%s, mode %d: error %d, log '%s'\n", cases[i].name, mode, err, line);
+			assert_int_equal(err, refused ? -EOPNOTSUPP : 0);
+			assert_true(!refused || strstr(line, cases[i].name));
+		}
+	}
+	cap_clear = cap_set = ecap_clear = 0;
+}
+
+/* From version 2 on draining is not asked for, it is done: the bits need not be there. */
+static void later_versions_drain_always(void **state)
+{
+	cap_clear = VTD_CAP_DRD | VTD_CAP_DWD;
+	version = 0x20;
+	assert_int_equal(create(UIOMMU_VTD_LEGACY), 0);
+	version = 0x15;
+	assert_int_equal(create(UIOMMU_VTD_LEGACY), -EOPNOTSUPP);
+	version = 0;
+	cap_clear = 0;
+	assert_int_equal(create(UIOMMU_VTD_LEGACY), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(missing_capabilities_are_refused),
+		cmocka_unit_test(later_versions_drain_always),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
