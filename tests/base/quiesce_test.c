@@ -215,6 +215,75 @@ static void *come_and_go(void *opaque)
 	return NULL;
 }
 
+/* One batch right after the agent was made, again and again. */
+static void *newcomer(void *opaque)
+{
+	struct litmus *l = opaque;
+
+	pin_thread(1);
+	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
+		struct uiommu_agent agent = { 0 };
+		unsigned int at;
+
+		quiesce_add(&l->q, &agent);
+		agent_begin(&agent);
+		at = atomic_load_explicit(&l->current, memory_order_acquire);
+		for (unsigned int i = 0; i < l->uses; i++)
+			if (!l->slot[at])
+				atomic_fetch_add(&l->dead, 1);
+		agent_end(&agent);
+		quiesce_del(&l->q, &agent);
+		atomic_fetch_add_explicit(&l->batches, 1, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+/*
+ * A drain that finds no agent, and an agent that is made meanwhile: the drain's stores
+ * lag behind others that miss the caches, and nothing but the newcomer's barrier (or the
+ * drain's own, where barriers are not asymmetric) makes the newcomer see them.
+ */
+static void newcomers(bool asymmetric)
+{
+	struct litmus *l = calloc(1, sizeof(*l));
+	uint64_t random = 1, generation = 1;
+	unsigned int at = 0;
+	pthread_t thread;
+
+	assert_non_null(l);
+	pin_thread(0);
+	quiesce_init(&l->q);
+	l->q.asymmetric &= asymmetric;
+	l->slot[0] = 1;
+	l->uses = 10 * USES;
+	l->noise = calloc(NOISE_WORDS, sizeof(*l->noise));
+	assert_non_null(l->noise);
+	assert_int_equal(pthread_create(&thread, NULL, newcomer, l), 0);
+	while (atomic_load_explicit(&l->batches, memory_order_relaxed) < ROUNDS / 5) {
+		unsigned int next = (at + 1) % SLOTS;
+
+		l->slot[next] = ++generation;
+		make_noise(l, &random);
+		atomic_store_explicit(&l->current, next, memory_order_release);
+		quiesce_drain(&l->q);
+		l->slot[at] = 0;
+		at = next;
+	}
+	atomic_store(&l->stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(l->dead, 0);
+	free((void *)(uintptr_t)l->noise);
+	free(l);
+	unpin_thread();
+}
+
+static void litmus_newcomers(void **state)
+{
+	(void)state;
+	newcomers(true);
+	newcomers(false);
+}
+
 static void *drain_until_stopped(void *opaque)
 {
 	struct litmus *l = opaque;
@@ -254,6 +323,7 @@ int main(void)
 		cmocka_unit_test(litmus_full_barriers),
 		cmocka_unit_test(litmus_more_agents_than_cores),
 		cmocka_unit_test(agents_come_and_go),
+		cmocka_unit_test(litmus_newcomers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
