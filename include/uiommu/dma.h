@@ -48,7 +48,7 @@ UIOMMU_API void uiommu_agent_end(struct uiommu_agent *agent);
 
 /*
  * uiommu_dma_read - read @len bytes at @iova into @buf
- * @agent: inside a batch
+ * @agent: inside a batch; -EINVAL outside of one, where nothing would drain the access
  * @pasid: PASID of the request, or UIOMMU_NO_PASID
  * @len: 1 to 4096; the access must not cross a 4 KiB boundary
  * @fault: filled when -EFAULT is returned; may be NULL

@@ -49,6 +49,10 @@ void quiesce_add(struct quiesce *q, struct uiommu_agent *agent)
 {
 	agent->asymmetric = q->asymmetric;
 	atomic_store_explicit(&agent->batch, 0, memory_order_relaxed);
+#ifdef UIOMMU_STEERED
+	atomic_init(&agent->pending, 0);
+	atomic_init(&agent->landed, 0);
+#endif
 	lock_take(&q->lock);
 	atomic_store_explicit(&agent->next, atomic_load_explicit(&q->agents, memory_order_relaxed),
 			      memory_order_relaxed);
@@ -86,8 +90,35 @@ void quiesce_del(struct quiesce *q, struct uiommu_agent *agent)
 	rcu_wait();
 }
 
-static void wait_for_batch(struct uiommu_agent *agent)
+#define ALL_KINDS (QUIESCE_READS | QUIESCE_WRITES)
+
+/* Whether a batch need not be waited for any more, though it has not ended. @landed: when the drain began. */
+static bool excused(struct uiommu_agent *agent, unsigned int kinds, uint32_t landed)
 {
+#ifdef UIOMMU_STEERED
+	uint32_t pending = atomic_load_explicit(&agent->pending, memory_order_acquire);
+
+	if (kinds == ALL_KINDS)
+		return false;
+	return (pending && !(pending & kinds)) ||
+	       atomic_load_explicit(&agent->landed, memory_order_acquire) != landed;
+#else
+	return false;
+#endif
+}
+
+static uint32_t landed_so_far(struct uiommu_agent *agent)
+{
+#ifdef UIOMMU_STEERED
+	return atomic_load_explicit(&agent->landed, memory_order_acquire);
+#else
+	return 0;
+#endif
+}
+
+static void wait_for_batch(struct uiommu_agent *agent, unsigned int kinds)
+{
+	uint32_t landed = landed_so_far(agent);
 	struct task_spin spin = { 0 };
 	uint64_t batch;
 
@@ -98,7 +129,8 @@ static void wait_for_batch(struct uiommu_agent *agent)
 	if (!(batch & 1))
 		return;
 	/* A batch that begins meanwhile is a later one and needs no waiting. */
-	while (atomic_load_explicit(&agent->batch, memory_order_acquire) == batch)
+	while (atomic_load_explicit(&agent->batch, memory_order_acquire) == batch &&
+	       !excused(agent, kinds, landed))
 		task_relax(&spin);
 }
 
@@ -114,7 +146,7 @@ static inline bool nobody(struct quiesce *q)
 	return !atomic_fetch_add_explicit(&q->online, 0, memory_order_seq_cst);
 }
 
-void quiesce_drain(struct quiesce *q)
+void quiesce_drain_kind(struct quiesce *q, unsigned int kinds)
 {
 	struct uiommu_agent *a;
 
@@ -130,8 +162,13 @@ void quiesce_drain(struct quiesce *q)
 	rcu_section_begin();
 	for (a = atomic_load_explicit(&q->agents, memory_order_acquire); a;
 	     a = atomic_load_explicit(&a->next, memory_order_acquire))
-		wait_for_batch(a);
+		wait_for_batch(a, kinds);
 	rcu_section_end();
+}
+
+void quiesce_drain(struct quiesce *q)
+{
+	quiesce_drain_kind(q, ALL_KINDS);
 }
 
 int uiommu_agent_create(struct uiommu_ctx *ctx, struct uiommu_agent **agent)

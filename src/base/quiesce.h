@@ -10,7 +10,12 @@
  *    begins after it returns.
  * 2. When it returns, every batch that was running when it was called has ended,
  *    and what the batch did happened before the return.
- * 3. An agent whose quiesce_del() returned is not touched any more by any drain.
+ * 3. quiesce_drain_kind() promises the same for the accesses of the kinds it names, and
+ *    that every translation which was under way has ended. In the steered build, if it
+ *    names one kind, it promises no more: an access that is translated and of the other
+ *    kind may land later, and what an agent does next in the same batch is not waited
+ *    for. In production it waits for whole batches, so that announcing costs nothing.
+ * 4. An agent whose quiesce_del() returned is not touched any more by any drain.
  */
 #ifndef BASE_QUIESCE_H
 #define BASE_QUIESCE_H
@@ -34,7 +39,15 @@ struct uiommu_agent {
 	bool asymmetric;			/* copy of quiesce's */
 	struct uiommu_agent *_Atomic next;	/* changed under quiesce.lock, walked in an RCU section */
 	struct uiommu_ctx *ctx;
+#ifdef UIOMMU_STEERED
+	_Atomic uint32_t pending;		/* kind of the access that is translated and has not landed */
+	_Atomic uint32_t landed;		/* accesses that have */
+#endif
 } __attribute__((aligned(64)));
+
+/* Kinds of access. */
+#define QUIESCE_READS 1u
+#define QUIESCE_WRITES 2u
 
 void quiesce_init(struct quiesce *q);
 /* Any thread; the agent is not inside a batch. Takes quiesce.lock. */
@@ -43,6 +56,36 @@ void quiesce_add(struct quiesce *q, struct uiommu_agent *agent);
 void quiesce_del(struct quiesce *q, struct uiommu_agent *agent);
 /* Waits as the invariants say. Not inside a batch of the calling thread. Yields in its loop. */
 void quiesce_drain(struct quiesce *q);
+
+/* The same for some kinds of access (3). */
+void quiesce_drain_kind(struct quiesce *q, unsigned int kinds);
+
+/* Around the way from translation to landing, inside a batch. @kind: one of the above. */
+static inline void agent_translated(struct uiommu_agent *agent, unsigned int kind)
+{
+#ifdef UIOMMU_STEERED
+	atomic_store_explicit(&agent->pending, kind, memory_order_release);
+#else
+	(void)agent;
+	(void)kind;
+#endif
+}
+
+static inline void agent_landed(struct uiommu_agent *agent)
+{
+#ifdef UIOMMU_STEERED
+	atomic_fetch_add_explicit(&agent->landed, 1, memory_order_release);
+	atomic_store_explicit(&agent->pending, 0, memory_order_release);
+#else
+	(void)agent;
+#endif
+}
+
+/* By the agent's thread. */
+static inline bool agent_in_batch(struct uiommu_agent *agent)
+{
+	return atomic_load_explicit(&agent->batch, memory_order_relaxed) & 1;
+}
 
 /*
  * Begin and end of a batch, by the agent's thread. The batch's loads come after the

@@ -30,8 +30,11 @@ void uiommu_hw_destroy(struct uiommu_hw *hw)
 		hw->ops->destroy(hw);
 }
 
-static int check(const struct dma_req *req, size_t len)
+static int check(struct uiommu_agent *agent, const struct dma_req *req, size_t len)
 {
+	/* Outside of a batch no drain would wait for it. */
+	if (!agent || !agent_in_batch(agent))
+		return -EINVAL;
 	if (!len || len > UIOMMU_PAGE_SIZE || len > UIOMMU_PAGE_SIZE - req->iova % UIOMMU_PAGE_SIZE)
 		return -EINVAL;
 	if (req->pasid != UIOMMU_NO_PASID && req->pasid > MAX_PASID)
@@ -39,17 +42,19 @@ static int check(const struct dma_req *req, size_t len)
 	return 0;
 }
 
-static int translate(struct uiommu_port *port, const struct dma_req *req, struct dma_res *res,
-		     struct uiommu_fault *fault)
+static int translate(struct uiommu_port *port, struct uiommu_agent *agent, const struct dma_req *req,
+		     struct dma_res *res, struct uiommu_fault *fault)
 {
 	int err = port->hw->ops->translate(port, req, res);
 
 	if (err == -EFAULT && fault)
 		*fault = (struct uiommu_fault) { .reason = res->reason, .iova = req->iova };
-	/* Translated, not yet landed. */
-	if (!err)
-		choice_interleave(CHOICE_LAND);
-	return err;
+	if (err)
+		return err;
+	/* From here to agent_landed() only a drain of its kind waits for it. */
+	agent_translated(agent, req->access == UIOMMU_WRITE ? QUIESCE_WRITES : QUIESCE_READS);
+	choice_interleave(CHOICE_LAND);
+	return 0;
 }
 
 int uiommu_dma_read(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid, uiommu_iova_t iova,
@@ -57,12 +62,15 @@ int uiommu_dma_read(struct uiommu_port *port, struct uiommu_agent *agent, uint32
 {
 	struct dma_req req = { .iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_READ };
 	struct dma_res res;
-	int err = check(&req, len);
+	int err = check(agent, &req, len);
 
-	(void)agent;	/* its batch is what a drain waits for */
 	if (!err)
-		err = translate(port, &req, &res, fault);
-	return err ? err : mem_read(port->hw->ctx->mem, res.pa, buf, len);
+		err = translate(port, agent, &req, &res, fault);
+	if (err)
+		return err;
+	err = mem_read(port->hw->ctx->mem, res.pa, buf, len);
+	agent_landed(agent);
+	return err;
 }
 
 int uiommu_dma_write(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid, uiommu_iova_t iova,
@@ -72,17 +80,17 @@ int uiommu_dma_write(struct uiommu_port *port, struct uiommu_agent *agent, uint3
 	struct uiommu_hw *hw = port->hw;
 	struct dma_res res;
 	const uint8_t *b = buf;
-	int err = check(&req, len);
+	int err = check(agent, &req, len);
 
-	(void)agent;
 	if (!err)
-		err = translate(port, &req, &res, fault);
+		err = translate(port, agent, &req, &res, fault);
 	if (err)
 		return err;
 	if (!res.interrupt)
-		return mem_write(hw->ctx->mem, res.pa, buf, len);
-	if (hw->msi)
+		err = mem_write(hw->ctx->mem, res.pa, buf, len);
+	else if (hw->msi)
 		hw->msi(hw->msi_opaque, res.pa,
 			b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24);
-	return 0;
+	agent_landed(agent);
+	return err;
 }

@@ -246,7 +246,8 @@ static void give(struct world *w, const struct inv *i)
 }
 
 /* 6.2 and 6.5.2: does it drop this IOTLB line? */
-static bool drops_iotlb(const struct inv *i, const struct line *l, uint64_t iova, unsigned int level)
+static bool drops_iotlb(enum uiommu_preset preset, const struct inv *i, const struct line *l, uint64_t iova,
+			unsigned int level)
 {
 	uint64_t size = 4096ull << (9 * (level - 1)), range = 4096ull << (i->am < 40 ? i->am : 40);
 	uint64_t first = i->addr & ~(range - 1);
@@ -261,7 +262,8 @@ static bool drops_iotlb(const struct inv *i, const struct line *l, uint64_t iova
 	case IOTLB_PAGE:
 		return l->did == i->did && (l->type == FIRST || overlap);
 	case PIOTLB_PASID:
-		return l->did == i->did && pasid;
+		/* Second-stage lines have no PASID in their tag, unless hardware remembers it. */
+		return l->did == i->did && pasid && (l->type != SECOND || preset == UIOMMU_PRESET_IN_ORDER);
 	case PIOTLB_PAGE:
 		return l->did == i->did && pasid && l->type == FIRST && overlap;
 	default:
@@ -330,6 +332,7 @@ static const struct inv invs[] = {
 	{ .command = IOTLB_PAGE, .did = 12, .addr = 0x301000 },
 	{ .command = PIOTLB_PASID, .did = 11, .pasid = 1 },
 	{ .command = PIOTLB_PASID, .did = 11, .pasid = 0 },
+	{ .command = PIOTLB_PASID, .did = 10, .pasid = 4 },
 	{ .command = PIOTLB_PASID, .did = 12, .pasid = 3 },
 	{ .command = PIOTLB_PASID, .did = 12, .pasid = 1 },
 	{ .command = PIOTLB_PAGE, .did = 11, .pasid = 1, .addr = 0x101000 },
@@ -341,14 +344,14 @@ static const struct inv invs[] = {
 };
 #define INVS (sizeof(invs) / sizeof(invs[0]))
 
-static void test_iotlb_granularities(void **state)
+static void iotlb_granularities(enum uiommu_preset preset)
 {
 	for (unsigned int n = 0; n < INVS; n++) {
 		struct inv one = { .command = PC_PASID };
 		struct world w;
 		unsigned int level;
 
-		build(&w, UIOMMU_PRESET_WEAKEST, n & 1);
+		build(&w, preset, n & 1);
 		cache_all(&w);
 		map_all(&w, 1, NEW_LEAF);
 		give(&w, &invs[n]);
@@ -356,6 +359,8 @@ static void test_iotlb_granularities(void **state)
 			const struct line *l = &lines[k];
 
 			/* Pass-through lines show when the entry translates and keeps its tags. */
+			if (l->type == PASS && preset != UIOMMU_PRESET_WEAKEST)
+				continue;	/* not cached */
 			if (l->type == PASS) {
 				put_pasid(&w, w.table[l->port][1] + 64 * l->pasid, FIRST, l->did, 1);
 				one.did = l->did;
@@ -369,13 +374,19 @@ static void test_iotlb_granularities(void **state)
 
 				if (l->type == PASS)
 					level = 1;	/* cached by pages */
-				if (v != (drops_iotlb(&invs[n], l, iova, level) ? NEW_LEAF : old))
+				if (v != (drops_iotlb(preset, &invs[n], l, iova, level) ? NEW_LEAF : old))
 					fail_msg("invalidation %u, line %u, place %u: version %u", n, k,
 						 what, v);
 			}
 		}
 		end(&w);
 	}
+}
+
+static void test_iotlb_granularities(void **state)
+{
+	iotlb_granularities(UIOMMU_PRESET_WEAKEST);
+	iotlb_granularities(UIOMMU_PRESET_IN_ORDER);
 }
 
 static void test_pasid_granularities(void **state)
@@ -423,15 +434,18 @@ static void test_context_granularities(void **state)
 }
 
 /* Legacy mode: context entries carry the domain id, so that a domain-selective one takes just those. */
-static void test_legacy_granularities(void **state)
+static void legacy_granularities(enum uiommu_preset preset)
 {
 	static const unsigned int dids[4] = { 10, 11, 10, 12 };
 	static const struct inv some[] = {
 		{ .command = CC_GLOBAL },
 		{ .command = CC_DOMAIN, .did = 10 },
 		{ .command = CC_DOMAIN, .did = 13 },
-		{ .command = CC_DEVICE, .sid = 0x0108 },
-		{ .command = CC_DEVICE, .sid = 0x0108, .fm = 3 },
+		{ .command = CC_DEVICE, .did = 10, .sid = 0x0108 },
+		{ .command = CC_DEVICE, .did = 10, .sid = 0x0108, .fm = 3 },
+		{ .command = CC_DEVICE, .did = 11, .sid = 0x0108 },
+		{ .command = CC_DEVICE, .did = 11, .sid = 0x0108, .fm = 3 },
+		{ .command = CC_DEVICE, .did = 0, .sid = 0x0208 },
 		{ .command = IOTLB_GLOBAL },
 		{ .command = IOTLB_DOMAIN, .did = 10 },
 		{ .command = IOTLB_PAGE, .did = 11, .addr = 0x1000 },
@@ -442,7 +456,7 @@ static void test_legacy_granularities(void **state)
 		uint64_t root, tables[2], ctx[4];
 		unsigned int level;
 
-		build(&w, UIOMMU_PRESET_WEAKEST, false);
+		build(&w, preset, false);
 		rig_te(&w.r, false);
 		root = rig_page(&w.r);
 		tables[0] = rig_page(&w.r);
@@ -472,13 +486,79 @@ static void test_legacy_granularities(void **state)
 
 			if (some[n].command == CC_DOMAIN)
 				ctx_gone = some[n].did == dids[i];
+			/* Device-selective by a wrong domain id: the weakest keeps the line. */
+			if (some[n].command == CC_DEVICE && preset == UIOMMU_PRESET_WEAKEST)
+				ctx_gone &= some[n].did == dids[i];
 			v = version_at(&w, i, UIOMMU_NO_PASID, place(0, 0, &level));
 			if (i < 2 || i == 3)	/* port 2 shares the lines of port 0 */
-				assert_int_equal(v, !drops_iotlb(&some[n], &l, 0x1000, 1) ? 1 :
+				assert_int_equal(v, !drops_iotlb(preset, &some[n], &l, 0x1000, 1) ? 1 :
 						    ctx_gone ? 2 : NEW_LEAF);
 			v = version_at(&w, i, UIOMMU_NO_PASID, place(i, 4, &level));
-			assert_int_equal(v, ctx_gone ? 2 : NEW_LEAF);
+			if (i < 2 || i == 3)	/* and the tables, where they are cached */
+				if (v != (ctx_gone ? 2 : NEW_LEAF))
+					fail_msg("preset %d, invalidation %u, port %u: version %u", (int)preset, n, i, v);
 		}
+		end(&w);
+	}
+}
+
+static void test_legacy_granularities(void **state)
+{
+	legacy_granularities(UIOMMU_PRESET_WEAKEST);
+	legacy_granularities(UIOMMU_PRESET_IN_ORDER);
+}
+
+/*
+ * Tables are cached under the tags of translations: IH=1 keeps them, IH=0 does not, and
+ * a command that is not for their type does not either.
+ */
+static void test_tables(void **state)
+{
+	static const struct {
+		unsigned int line;	/* index into lines */
+		uint64_t w0, w1;
+		bool kept;
+	} cases[] = {
+		{ 0, 2 | 3 << 4 | 9 << 16, 0x5000, false },
+		{ 0, 2 | 3 << 4 | 9 << 16, 0x5000 | 1 << 6, true },
+		{ 0, 2 | 3 << 4 | 9 << 16, 18, false },
+		{ 0, 2 | 3 << 4 | 9 << 16, 18 | 1 << 6, true },
+		{ 0, 2 | 3 << 4 | 9 << 16, 0x600000, true },
+		{ 0, 2 | 3 << 4 | 10 << 16, 0x5000, true },
+		{ 0, 2 | 2 << 4 | 9 << 16, 0, false },
+		{ 0, 2 | 1 << 4, 0, false },
+		{ 0, 6 | 2 << 4 | 9 << 16, 0, true },
+		{ 0, 6 | 3 << 4 | 9 << 16, 0x5000, true },
+		{ 1, 6 | 3 << 4 | 11 << 16 | 1ull << 32, 0x5000, false },
+		{ 1, 6 | 3 << 4 | 11 << 16 | 1ull << 32, 0x5000 | 1 << 6, true },
+		{ 1, 6 | 3 << 4 | 11 << 16 | 2ull << 32, 0x5000, true },
+		{ 1, 6 | 2 << 4 | 11 << 16 | 1ull << 32, 0, false },
+		{ 1, 6 | 2 << 4 | 11 << 16 | 2ull << 32, 0, true },
+		{ 1, 2 | 2 << 4 | 11 << 16, 0, false },
+		{ 1, 7 | 3 << 4, 0, true },
+	};
+
+	for (unsigned int n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		const struct line *l = &lines[cases[n].line];
+		struct world w;
+		uint64_t *e, other;
+
+		build(&w, UIOMMU_PRESET_WEAKEST, false);
+		/* Two pages in the region of 2M that one table of the lowest level spans. */
+		map(&w.r, w.ss[1], 0x5000, 1, 1, false);
+		map(&w.r, w.fs[1], 0x5000, 1, 1, true);
+		e = rig_word(&w.r, l->type == SECOND ? w.ss[1] : w.fs[1]);
+		for (unsigned int level = 4; level > 2; level--)
+			e = rig_word(&w.r, *e & ~0xFFFull);
+		assert_int_equal(version_at(&w, l->port, l->pasid, place(0, 0, &(unsigned int){ 0 })), 1);
+		/* Another table, in which the second page goes elsewhere; the second page is not cached. */
+		other = rig_page(&w.r);
+		*rig_word(&w.r, other + 40) = (2ull << 38 | 0x5000) | (l->type == SECOND ? 3 : 0x67);
+		*e = other | (*e & 0xFFF);
+		rig_push(&w.r, cases[n].w0, cases[n].w1);
+		assert_true(rig_sync(&w.r));
+		if (version_at(&w, l->port, l->pasid, 0x5000) != (cases[n].kept ? 1 : 2))
+			fail_msg("case %u", n);
 		end(&w);
 	}
 }
@@ -564,7 +644,7 @@ int main(void)
 		cmocka_unit_test(test_iotlb_granularities),  cmocka_unit_test(test_pasid_granularities),
 		cmocka_unit_test(test_context_granularities), cmocka_unit_test(test_legacy_granularities),
 		cmocka_unit_test(test_qemu_preset),	      cmocka_unit_test(test_absent_not_cached),
-		cmocka_unit_test(test_permissions_and_dirty),
+		cmocka_unit_test(test_permissions_and_dirty), cmocka_unit_test(test_tables),
 	};
 
 	return cmocka_run_group_tests_name("vtd caches", tests, NULL, NULL);

@@ -319,13 +319,23 @@ static void test_fault_event(void **state)
 static int write_to(struct rig *r, struct uiommu_port *port, uint32_t pasid, uint64_t iova, const void *buf,
 		    size_t len, struct uiommu_fault *fault)
 {
-	return uiommu_dma_write(port, r->agent, pasid, iova, buf, len, fault);
+	int err;
+
+	uiommu_agent_begin(r->agent);
+	err = uiommu_dma_write(port, r->agent, pasid, iova, buf, len, fault);
+	uiommu_agent_end(r->agent);
+	return err;
 }
 
 static int read_from(struct rig *r, struct uiommu_port *port, uint32_t pasid, uint64_t iova, void *buf,
 		     size_t len, struct uiommu_fault *fault)
 {
-	return uiommu_dma_read(port, r->agent, pasid, iova, buf, len, fault);
+	int err;
+
+	uiommu_agent_begin(r->agent);
+	err = uiommu_dma_read(port, r->agent, pasid, iova, buf, len, fault);
+	uiommu_agent_end(r->agent);
+	return err;
 }
 
 static unsigned int n_msi;
@@ -395,6 +405,10 @@ static void test_dma_arguments(void **state)
 		assert_int_equal(read_from(&r, port, 0, RIG_TABLES, buf, 4097, NULL), -EINVAL);
 		assert_int_equal(write_to(&r, port, 1u << 20, RIG_TABLES, buf, 4, NULL), -EINVAL);
 		assert_int_equal(read_from(&r, port, 0, 0x18000000, buf, 4, NULL), -EIO);
+		/* Outside of a batch nothing would drain it. */
+		assert_int_equal(uiommu_dma_read(port, r.agent, 7, RIG_TABLES, buf, 4, NULL), -EINVAL);
+		assert_int_equal(uiommu_dma_write(port, r.agent, 7, RIG_TABLES, buf, 4, NULL), -EINVAL);
+		assert_int_equal(uiommu_dma_read(port, NULL, 7, RIG_TABLES, buf, 4, NULL), -EINVAL);
 		uiommu_port_destroy(port);
 		assert_int_equal(uiommu_port_create(r.hw, 8, &port), 0);
 		uiommu_port_destroy(port);

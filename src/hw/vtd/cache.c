@@ -13,15 +13,17 @@
 #include "base/bits.h"
 
 #define KEY_VALID	BIT64(0)
-#define KEY_SIZE	FIELD(2, 1)
+#define KEY_SIZE	FIELD(3, 1)
+#define KEY_TABLE	BIT64(4)
 #define KEY_ADDR	FIELD(63, 12)
 #define TAG_DID		FIELD(15, 0)
 #define TAG_PASID	FIELD(35, 16)
-#define TAG_TYPE	FIELD(41, 40)
+#define TAG_TYPE	FIELD(42, 40)
 #define VAL_R		BIT64(0)
 #define VAL_W		BIT64(1)
 #define VAL_DIRTY	BIT64(2)
 #define VAL_ADDR	FIELD(63, 12)
+#define TABLE_HINT	(1u << 8)	/* cache.sizes: tables, from here on */
 
 static unsigned int size_shift(unsigned int size)
 {
@@ -57,36 +59,36 @@ void cache_fini(struct cache *c, struct alloc *a)
 	alloc_free(a, c->did);
 }
 
-uint64_t cache_context_gen(struct cache *c, _Atomic uint64_t *own, bool legacy, uint16_t did)
+static bool is_second(unsigned int type)
 {
-	uint64_t gen = gen_read(&c->context_gen) + gen_read(own);
-
-	return legacy ? gen + gen_read(&c->did[did].context) : gen;
+	return type == IOTLB_SECOND || type == IOTLB_SECOND_TABLE;
 }
 
-uint64_t cache_pasid_gen(struct cache *c, uint16_t did, uint32_t pasid)
+static bool is_table(unsigned int type)
 {
-	return gen_read(&c->pasid_gen) + gen_read(&c->did[did].pasid) +
-	       gen_read(&pasid_gens(c, did, pasid)->pasid);
+	return type == IOTLB_SECOND_TABLE || type == IOTLB_FIRST_TABLE;
 }
 
-static uint64_t iotlb_gen(struct cache *c, unsigned int type, uint16_t did, uint32_t pasid)
+/* (3). @pasid: the filler's. */
+static inline bool iotlb_current(struct cache *c, unsigned int type, uint16_t did, uint32_t pasid,
+				 uint64_t stamp)
 {
-	uint64_t gen = gen_read(&c->iotlb_gen) + gen_read(&c->did[did].iotlb) +
-		       gen_read(&pasid_gens(c, did, pasid)->iotlb);
-
-	return type == IOTLB_FIRST ? gen + gen_read(&c->did[did].iotlb_first) : gen;
+	if (gen_read(&c->iotlb_gen) > stamp || gen_read(&c->did[did].iotlb) > stamp)
+		return false;
+	if (type == IOTLB_FIRST && gen_read(&c->did[did].iotlb_first) > stamp)
+		return false;
+	return (is_second(type) && c->second_by_did) || gen_read(&pasid_gens(c, did, pasid)->iotlb) <= stamp;
 }
 
 /* ---- configuration lines ---- */
 
-bool config_read(struct config_line *line, uint64_t key, uint64_t words[CONFIG_WORDS], uint64_t *gen)
+bool config_read(struct config_line *line, uint64_t key, uint64_t words[CONFIG_WORDS], uint64_t *stamp)
 {
 	uint32_t seq = atomic_load_explicit(&line->seq, memory_order_acquire);
 
 	if ((seq & 1) || atomic_load_explicit(&line->key, memory_order_acquire) != key)
 		return false;
-	*gen = atomic_load_explicit(&line->gen, memory_order_acquire);
+	*stamp = atomic_load_explicit(&line->stamp, memory_order_acquire);
 	for (unsigned int i = 0; i < CONFIG_WORDS; i++)
 		words[i] = atomic_load_explicit(&line->word[i], memory_order_acquire);
 	/* Each load above is an acquire: whoever saw a later filler's word sees its sequence number. */
@@ -103,19 +105,16 @@ static bool config_take(struct config_line *line, uint32_t *seq)
 						       memory_order_relaxed);
 }
 
-void config_fill(struct cache *c, const struct cache_txn *txn, struct config_line *line, uint64_t key,
-		 const uint64_t words[CONFIG_WORDS], uint64_t gen)
+void config_fill(struct config_line *line, uint64_t key, const uint64_t words[CONFIG_WORDS], uint64_t stamp)
 {
 	uint32_t seq;
 
 	if (!config_take(line, &seq))
 		return;
-	if (cache_config_epoch(c) == txn->config_epoch) {		/* (3) */
-		atomic_store_explicit(&line->key, key, memory_order_release);
-		atomic_store_explicit(&line->gen, gen, memory_order_release);
-		for (unsigned int i = 0; i < CONFIG_WORDS; i++)
-			atomic_store_explicit(&line->word[i], words[i], memory_order_release);
-	}
+	atomic_store_explicit(&line->key, key, memory_order_release);
+	atomic_store_explicit(&line->stamp, stamp, memory_order_release);
+	for (unsigned int i = 0; i < CONFIG_WORDS; i++)
+		atomic_store_explicit(&line->word[i], words[i], memory_order_release);
 	atomic_store_explicit(&line->seq, seq + 2, memory_order_release);
 }
 
@@ -151,7 +150,7 @@ static unsigned int tag_type(uint64_t tag)
 /* The parts of a line's tag that a lookup compares. */
 static uint64_t tag_mask(uint64_t tag)
 {
-	return tag_type(tag) == IOTLB_SECOND ? TAG_DID : TAG_DID | TAG_PASID;
+	return is_second(tag_type(tag)) ? TAG_DID : TAG_DID | TAG_PASID;
 }
 
 static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, uint64_t key,
@@ -159,19 +158,19 @@ static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, u
 {
 	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_acquire);
 	uint64_t want = line->did | field_put(TAG_PASID, line->pasid);
-	uint64_t tag, val, gen;
+	uint64_t tag, val, stamp;
 
 	if ((seq & 1) || atomic_load_explicit(&set->key[way], memory_order_acquire) != key)
 		return false;
 	tag = atomic_load_explicit(&set->tag[way], memory_order_acquire);
 	val = atomic_load_explicit(&set->val[way], memory_order_acquire);
-	gen = atomic_load_explicit(&set->gen[way], memory_order_acquire);
+	stamp = atomic_load_explicit(&set->stamp[way], memory_order_acquire);
 	if (atomic_load_explicit(&set->seq, memory_order_relaxed) != seq)
 		return false;
 	if ((tag ^ want) & tag_mask(tag))
 		return false;
 	/* The filler's PASID counts, also for second stage, where lookups do not compare it (6.5.2.4). */
-	if (gen != iotlb_gen(c, tag_type(tag), line->did, (uint32_t)field_get(TAG_PASID, tag)))
+	if (!iotlb_current(c, tag_type(tag), line->did, (uint32_t)field_get(TAG_PASID, tag), stamp))
 		return false;
 	line->type = (uint8_t)tag_type(tag);
 	line->size = (uint8_t)size;
@@ -199,6 +198,24 @@ bool iotlb_lookup(struct cache *c, struct iotlb_line *line)
 			    way_read(c, set, way, key, line, size))
 				return true;
 	}
+	return false;
+}
+
+bool iotlb_lookup_table(struct cache *c, struct iotlb_line *line)
+{
+	uint64_t key = line_key(line, line->size) | KEY_TABLE;
+	unsigned int type = line->type;
+	struct iotlb_set *set;
+
+	if (!(atomic_load_explicit(&c->sizes, memory_order_relaxed) & TABLE_HINT << line->size))
+		return false;
+	set = find_set(c, line->iova, line->did, line->size);
+	for (unsigned int way = 0; way < IOTLB_WAYS; way++)
+		if (atomic_load_explicit(&set->key[way], memory_order_relaxed) == key &&
+		    tag_type(atomic_load_explicit(&set->tag[way], memory_order_relaxed)) == type &&
+		    way_read(c, set, way, key, line, line->size) && line->type == type)
+			return true;
+	line->type = (uint8_t)type;
 	return false;
 }
 
@@ -233,31 +250,48 @@ static unsigned int choose_way(struct iotlb_set *set, uint64_t key, uint64_t tag
 	return set->hand++ % IOTLB_WAYS;
 }
 
-void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb_line *line)
+/* (4). Under the set's lock. */
+static bool removed_since(const struct iotlb_set *set, const struct iotlb_line *line, uint64_t stamp)
 {
-	uint64_t key = line_key(line, line->size);
+	const struct removals *r = &set->removals[is_table(line->type)];
+
+	return (r->did == line->did ? r->last : r->others) > stamp;
+}
+
+static void note_removal(struct removals *r, uint16_t did, uint64_t n)
+{
+	if (r->did != did) {
+		r->others = r->last;	/* numbers grow: none of another id is later */
+		r->did = did;
+	}
+	r->last = n;
+}
+
+void iotlb_fill(struct cache *c, uint64_t stamp, const struct iotlb_line *line)
+{
+	bool table = is_table(line->type);
+	uint64_t key = line_key(line, line->size) | (table ? KEY_TABLE : 0);
 	uint64_t tag = line->did | field_put(TAG_PASID, line->pasid) | field_put(TAG_TYPE, line->type);
 	uint64_t val = line->pa | (line->r ? VAL_R : 0) | (line->w ? VAL_W : 0) |
 		       (line->dirty ? VAL_DIRTY : 0);
 	struct iotlb_set *set = find_set(c, line->iova, line->did, line->size);
-	uint64_t gen;
+	uint32_t hint = (table ? TABLE_HINT : 1u) << line->size;
 	unsigned int way;
 
-	if (!lock_try(&set->lock))
+	/* A dead line would do no harm, but take the place of a living one. */
+	if (!iotlb_current(c, line->type, line->did, line->pasid, stamp) || !lock_try(&set->lock))
 		return;
-	gen = iotlb_gen(c, line->type, line->did, line->pasid);		/* (2): before the comparison */
-	if (cache_config_epoch(c) != txn->config_epoch ||
-	    atomic_load_explicit(&c->iotlb_epoch, memory_order_acquire) != txn->iotlb_epoch)
-		goto out;						/* (3), (4), (7) */
+	if (removed_since(set, line, stamp))
+		goto out;
 	way = choose_way(set, key, tag);
 	set_begin(set);
 	atomic_store_explicit(&set->key[way], key, memory_order_release);
 	atomic_store_explicit(&set->tag[way], tag, memory_order_release);
 	atomic_store_explicit(&set->val[way], val, memory_order_release);
-	atomic_store_explicit(&set->gen[way], gen, memory_order_release);
+	atomic_store_explicit(&set->stamp[way], stamp, memory_order_release);
 	set_end(set);
-	if (!(atomic_load_explicit(&c->sizes, memory_order_relaxed) & 1u << line->size))
-		atomic_fetch_or_explicit(&c->sizes, 1u << line->size, memory_order_relaxed);
+	if (!(atomic_load_explicit(&c->sizes, memory_order_relaxed) & hint))
+		atomic_fetch_or_explicit(&c->sizes, hint, memory_order_relaxed);
 out:
 	lock_drop(&set->lock);
 }
@@ -266,7 +300,9 @@ out:
 struct range {
 	uint64_t addr, mask;	/* mask: the bits below the range's size */
 	uint64_t tag;
-	uint64_t compare[3];	/* by type: the parts of the tag that must be equal; 0: not this type */
+	uint64_t compare[IOTLB_TYPES];	/* by type: the parts of the tag that must be equal; 0: not this type */
+	uint64_t number;	/* of the invalidation; 0: an eviction */
+	bool tables;		/* whether it names tables, too */
 };
 
 static bool range_hits(const struct range *r, uint64_t key, uint64_t tag)
@@ -282,6 +318,10 @@ static bool range_hits(const struct range *r, uint64_t key, uint64_t tag)
 static void set_remove(struct iotlb_set *set, const struct range *r)
 {
 	lock_take(&set->lock);
+	if (r->number)
+		note_removal(&set->removals[0], (uint16_t)(r->tag & TAG_DID), r->number);
+	if (r->number && r->tables)
+		note_removal(&set->removals[1], (uint16_t)(r->tag & TAG_DID), r->number);
 	for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
 		if (!range_hits(r, atomic_load_explicit(&set->key[way], memory_order_relaxed),
 				atomic_load_explicit(&set->tag[way], memory_order_relaxed)))
@@ -300,7 +340,7 @@ static void range_remove(struct cache *c, const struct range *r)
 			set_remove(&c->sets[i], r);
 		return;
 	}
-	for (unsigned int size = 0; size < IOTLB_SIZES; size++) {
+	for (unsigned int size = 0; size < (r->tables ? IOTLB_TABLE_SIZES : IOTLB_SIZES); size++) {
 		uint16_t did = (uint16_t)(r->tag & TAG_DID);
 		uint64_t start = (r->addr & ~r->mask) >> size_shift(size);
 		uint64_t last = (r->addr | r->mask) >> size_shift(size);
@@ -331,29 +371,35 @@ static uint64_t am_mask(unsigned int am)
 	return am >= 52 ? ~UINT64_C(0) : (UINT64_C(4096) << am) - 1;
 }
 
-void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am)
+void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am, bool leaf)
 {
 	struct range r = {
 		.addr = addr,
 		.mask = am_mask(am),
 		.tag = did,
-		.compare = { [IOTLB_SECOND] = TAG_DID, [IOTLB_PASS] = TAG_DID },
+		.compare = { [IOTLB_SECOND] = TAG_DID,
+			     [IOTLB_PASS] = TAG_DID,
+			     [IOTLB_SECOND_TABLE] = leaf ? 0 : TAG_DID },
+		.number = cache_inv_begin(c),
+		.tables = c->tables && !leaf,
 	};
 
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&c->did[did].iotlb_first);
+	gen_set(&c->did[did].iotlb_first, r.number);
 	range_remove(c, &r);
 }
 
-void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am)
+void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am,
+			   bool leaf)
 {
 	struct range r = {
 		.addr = addr,
 		.mask = am_mask(am),
 		.tag = did | field_put(TAG_PASID, pasid),
-		.compare = { [IOTLB_FIRST] = TAG_DID | TAG_PASID },
+		.compare = { [IOTLB_FIRST] = TAG_DID | TAG_PASID,
+			     [IOTLB_FIRST_TABLE] = leaf ? 0 : TAG_DID | TAG_PASID },
+		.number = cache_inv_begin(c),
+		.tables = c->tables && !leaf,
 	};
 
-	gen_raise(&c->iotlb_epoch);
 	range_remove(c, &r);
 }

@@ -4,35 +4,37 @@
  * cache and IOTLB, with the tags of 6.2 and the invalidation granularities of
  * 6.5.2, exactly: what a granularity does not name stays. Lookups take no lock.
  *
- * A transaction calls cache_begin() before it looks at anything else. Invalidations
- * come from one thread at a time (the invalidation queue's lock).
+ * A transaction takes its stamp with cache_begin() before it looks at anything else.
+ * Invalidations come from one thread at a time (the invalidation queue's lock).
  *
  * Invariants:
- * 1. Each invalidation raises its epoch first, then the generations that it names,
- *    then takes out single lines under their set's lock, then (configuration only)
- *    raises the epoch again. All with release order.
- * 2. A line carries the sum of the generations that it depends on. They only grow,
- *    so the sum is current if and only if each of them is; a line whose sum is not
- *    current does not exist. A filler reads the generations after its transaction
- *    began and before it compares the epochs.
- * 3. A line is published only if no epoch that it depends on moved since its
- *    transaction began. If the filler had read a raised generation, the epoch that
- *    was raised before it (1) would be seen too and the line dropped: so a line that
- *    is published carries generations from before every invalidation that began
- *    after its transaction, and by (2) disappears with it.
- * 4. Lines that are taken out singly: the comparison of (3) is made under the set's
- *    lock. Either the filler had the lock first, then the invalidation finds the
- *    line; or the invalidation had it first, then the filler sees its epoch.
- * 5. Thus nothing that was read before an invalidation began is found in a cache
- *    after it completed. What a transaction has read already it may still use,
- *    once: it is not cached any more, and whoever must know that it has ended
- *    drains (an IOTLB invalidation with drain bits, 6.5.2.3).
- * 6. A transaction that begins inside a configuration invalidation may hit a line
- *    whose generation is about to be raised. The second raise of the epoch (1) ends
- *    its later fills; a fill before it is a fill before the invalidation completed.
- * 7. IOTLB lines depend on both epochs: a configuration invalidation ends also the
- *    fills of translations that were derived from older entries.
- * 8. Not-present and faulting entries are never cached (CAP.CM=0, 6.1).
+ * 1. Each invalidation is numbered: it raises the count first, then stores its number
+ *    to the generations that it names, then takes out single lines under their set's
+ *    lock and leaves its number in each set that it looked at. All with release order.
+ * 2. A stamp is the count when a transaction began. Whoever has a stamp of n or more
+ *    has seen all that was stored before invalidation n began, in memory too.
+ * 3. A line carries its transaction's stamp and exists only while no generation that it
+ *    depends on is above it. So a line whose transaction began before an invalidation
+ *    that covers it is dead when that completes, also if it is filled afterwards; and
+ *    one that does not cover it neither ends the line nor refuses its fill.
+ * 4. Lines that are taken out singly: a fill compares its stamp with the set's number
+ *    under the set's lock. Either the filler had the lock first, then the invalidation
+ *    finds the line; or the invalidation had it first, then the filler sees its number.
+ * 5. Thus nothing that was read before an invalidation that covers it began is found in
+ *    that cache after it completed. What was read counts from the transaction's begin:
+ *    the entries that led to a translation are covered with it. What a transaction has
+ *    read already it may still use, once; whoever must know that it has ended drains.
+ * 6. A transaction that begins inside an invalidation may hit a line that is about to
+ *    end. What it derives from the line belongs to another cache, whose invalidation
+ *    comes later (6.5.3.3) and by (3) ends it.
+ * 7. A context-cache invalidation does nothing to PASID lines, nor either to IOTLB lines.
+ * 8. Not-present and faulting entries are never cached (CAP.CM=0, 6.1). The tables that
+ *    led to one may be.
+ *
+ * Where this is kinder than hardware may be: generations of (domain id, PASID) and of
+ * (domain id, RID) may be shared by several pairs, whose lines then go together; and a
+ * page-selective invalidation refuses fills that began before it in all sets of its
+ * range, of its domain id (if other ids came to the set meanwhile, of those too).
  */
 #ifndef HW_VTD_CACHE_H
 #define HW_VTD_CACHE_H
@@ -45,14 +47,17 @@
 
 struct alloc;
 
-/* Generations per domain id. iotlb_first: first-stage lines, which a page-selective type 2 drops all. */
+/*
+ * Generations: numbers of the last invalidation that named something. Per domain id;
+ * iotlb_first: first-stage lines, which a page-selective type 2 drops all.
+ */
 struct did_gens {
 	_Atomic uint64_t context, pasid, iotlb, iotlb_first;
 };
 
-/* Generations per (domain id, PASID). Two pairs may share one; an invalidation then drops more. */
+/* Per (domain id, PASID), and context lines of legacy mode per (domain id, RID). Pairs may share one. */
 struct pasid_gens {
-	_Atomic uint64_t pasid, iotlb;
+	_Atomic uint64_t context, pasid, iotlb;
 };
 
 #define CACHE_DIDS 65536u
@@ -67,30 +72,42 @@ enum iotlb_type {
 	IOTLB_SECOND,		/* tag: domain id */
 	IOTLB_FIRST,		/* tag: domain id and PASID */
 	IOTLB_PASS,		/* tag: domain id and PASID */
+	IOTLB_SECOND_TABLE,	/* tag: domain id; a paging-structure cache's line (6.2.4) */
+	IOTLB_FIRST_TABLE,	/* tag: domain id and PASID */
+	IOTLB_TYPES,
 };
 
 #define IOTLB_WAYS 4u
 #define IOTLB_SETS 1024u
 #define IOTLB_SIZES 3u		/* 4 KiB, 2 MiB, 1 GiB */
+#define IOTLB_TABLE_SIZES 5u	/* what an entry that names a table spans: 2 MiB to 256 TiB, 1 to 4 */
+
+/* Page-selective invalidations that looked at a set. */
+struct removals {
+	uint64_t last;		/* of did */
+	uint64_t others;	/* of any other domain id; never too low */
+	uint16_t did;
+};
 
 struct iotlb_set {
 	_Atomic uint32_t seq;			/* odd while it changes */
 	struct lock lock;			/* who changes it */
 	uint32_t hand;				/* lock: next victim */
+	struct removals removals[2];		/* lock: of translations, of tables */
 	_Atomic uint64_t key[IOTLB_WAYS];	/* address, size; 0: no line */
 	_Atomic uint64_t tag[IOTLB_WAYS];	/* type, domain id and PASID of the filler */
 	_Atomic uint64_t val[IOTLB_WAYS];	/* address and permissions */
-	_Atomic uint64_t gen[IOTLB_WAYS];
+	_Atomic uint64_t stamp[IOTLB_WAYS];
 } __attribute__((aligned(64)));
 
-/* A translation as it is cached: a whole mapping. */
+/* A translation as it is cached: a whole mapping. Or the way to a table, with the permissions so far. */
 struct iotlb_line {
 	uint64_t iova;		/* any address in it */
-	uint64_t pa;		/* of the mapping's start */
+	uint64_t pa;		/* of the mapping's start; of the table */
 	uint32_t pasid;
 	uint16_t did;
 	uint8_t type;		/* enum iotlb_type */
-	uint8_t size;		/* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB */
+	uint8_t size;		/* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB; tables: their level */
 	bool r, w;
 	bool dirty;		/* a write needs no update of D any more */
 };
@@ -101,68 +118,32 @@ struct iotlb_line {
 struct config_line {
 	_Atomic uint32_t seq;		/* odd while it changes; made odd by the one who changes it */
 	_Atomic uint64_t key;		/* 0: no line */
-	_Atomic uint64_t gen;
+	_Atomic uint64_t stamp;
 	_Atomic uint64_t word[CONFIG_WORDS];
 };
 
 struct cache {
-	_Atomic uint64_t config_epoch, iotlb_epoch;
+	_Atomic uint64_t count;			/* invalidations so far */
 	_Atomic uint64_t context_gen, pasid_gen, iotlb_gen;	/* global */
+	_Atomic uint64_t pasid_any;		/* any PASID-cache invalidation */
 	_Atomic uint32_t sizes;			/* page sizes ever cached; a hint for lookups */
+	/* What the specification leaves open; set by the owner before the first use. */
+	bool tables;				/* tables are cached too (6.2.4) */
+	bool second_by_did;			/* PASID-selective type 6 keeps second-stage lines */
 	struct did_gens *did;
 	struct pasid_gens *pasid;
 	struct iotlb_set *sets;
 	void *sets_memory;
 };
 
-/* What a transaction saw when it began. */
-struct cache_txn {
-	uint64_t config_epoch, iotlb_epoch;
-};
-
 /* 0 or -ENOMEM. */
 int cache_init(struct cache *c, struct alloc *a);
 void cache_fini(struct cache *c, struct alloc *a);
 
-static inline void cache_begin(struct cache *c, struct cache_txn *txn)
+/* The stamp of what begins now (2). */
+static inline uint64_t cache_begin(struct cache *c)
 {
-	txn->config_epoch = atomic_load_explicit(&c->config_epoch, memory_order_acquire);
-	txn->iotlb_epoch = atomic_load_explicit(&c->iotlb_epoch, memory_order_acquire);
-}
-
-/* For fetches of several granules: an invalidation in between ends them. */
-static inline uint64_t cache_config_epoch(struct cache *c)
-{
-	return atomic_load_explicit(&c->config_epoch, memory_order_acquire);
-}
-
-/* Generation sums of configuration lines. @own: the port's generation. */
-uint64_t cache_context_gen(struct cache *c, _Atomic uint64_t *own, bool legacy, uint16_t did);
-uint64_t cache_pasid_gen(struct cache *c, uint16_t did, uint32_t pasid);
-
-/*
- * config_read - copy a line if it is there and consistent
- * True: @words and *@gen are those of @key; the caller compares the generation. No lock.
- */
-bool config_read(struct config_line *line, uint64_t key, uint64_t words[CONFIG_WORDS], uint64_t *gen);
-/* Publishes unless a configuration invalidation began since @txn, or another filler is at it. */
-void config_fill(struct cache *c, const struct cache_txn *txn, struct config_line *line, uint64_t key,
-		 const uint64_t words[CONFIG_WORDS], uint64_t gen);
-void config_drop(struct config_line *line);
-
-/* Fills in the rest of *@line from iova, did, pasid; false if nothing current is cached. No lock. */
-bool iotlb_lookup(struct cache *c, struct iotlb_line *line);
-/* Publishes unless an invalidation began since @txn, or another filler is at that set. */
-void iotlb_fill(struct cache *c, const struct cache_txn *txn, const struct iotlb_line *line);
-/* Takes out the line that iotlb_lookup() would find, as any eviction may. */
-void iotlb_evict(struct cache *c, const struct iotlb_line *line);
-
-/* ---- invalidations; one thread at a time ---- */
-
-/* One more; the counter has one writer at a time. */
-static inline void gen_raise(_Atomic uint64_t *gen)
-{
-	atomic_store_explicit(gen, atomic_load_explicit(gen, memory_order_relaxed) + 1, memory_order_release);
+	return atomic_load_explicit(&c->count, memory_order_acquire);
 }
 
 static inline uint64_t gen_read(_Atomic uint64_t *gen)
@@ -170,72 +151,139 @@ static inline uint64_t gen_read(_Atomic uint64_t *gen)
 	return atomic_load_explicit(gen, memory_order_acquire);
 }
 
-/* No two of the first 256 domain ids and 255 PASIDs share a generation. */
+/* (did + 257 pasid): no two of the first 256 domain ids and 255 PASIDs share one. */
 static inline struct pasid_gens *pasid_gens(struct cache *c, uint16_t did, uint32_t pasid)
 {
 	return &c->pasid[(did + pasid * 257u) % CACHE_PASIDS];
 }
 
-/* 6.5.2.1 context-cache; device-selective is the port's own generation, raised by the caller in between. */
-static inline void cache_config_begin(struct cache *c)
+/* Spread so that on one bus the first two hundred domain ids share none. */
+static inline _Atomic uint64_t *pair_gen(struct cache *c, uint16_t did, uint16_t rid)
 {
-	gen_raise(&c->config_epoch);
+	return &c->pasid[(rid + did * 0x9E37u) % CACHE_PASIDS].context;
 }
 
-static inline void cache_config_end(struct cache *c)
+/* Whether nothing that covers the line began since @stamp. @own: the port's generation. */
+static inline bool cache_context_current(struct cache *c, _Atomic uint64_t *own, uint64_t stamp)
 {
-	gen_raise(&c->config_epoch);
+	return gen_read(&c->context_gen) <= stamp && gen_read(own) <= stamp;
 }
 
+static inline bool cache_legacy_current(struct cache *c, _Atomic uint64_t *own, uint16_t rid, uint16_t did,
+					uint64_t stamp)
+{
+	return cache_context_current(c, own, stamp) && gen_read(&c->did[did].context) <= stamp &&
+	       gen_read(pair_gen(c, did, rid)) <= stamp;
+}
+
+static inline bool cache_pasid_current(struct cache *c, uint16_t did, uint32_t pasid, uint64_t stamp)
+{
+	return gen_read(&c->pasid_gen) <= stamp && gen_read(&c->did[did].pasid) <= stamp &&
+	       gen_read(&pasid_gens(c, did, pasid)->pasid) <= stamp;
+}
+
+/*
+ * config_read - copy a line if it is there and consistent
+ * True: @words and *@stamp are those of @key; the caller asks whether it is current. No lock.
+ */
+bool config_read(struct config_line *line, uint64_t key, uint64_t words[CONFIG_WORDS], uint64_t *stamp);
+/* Publishes unless another filler is at it. */
+void config_fill(struct config_line *line, uint64_t key, const uint64_t words[CONFIG_WORDS], uint64_t stamp);
+void config_drop(struct config_line *line);
+
+/* Fills in the rest of *@line from iova, did, pasid; false if nothing current is cached. No lock. */
+bool iotlb_lookup(struct cache *c, struct iotlb_line *line);
+/* The same for the way to a table of level line->size, with line->type. */
+bool iotlb_lookup_table(struct cache *c, struct iotlb_line *line);
+/* Publishes unless an invalidation that covers it began since @stamp, or another filler is at that set. */
+void iotlb_fill(struct cache *c, uint64_t stamp, const struct iotlb_line *line);
+/* Takes out the line that iotlb_lookup() would find, as any eviction may. */
+void iotlb_evict(struct cache *c, const struct iotlb_line *line);
+
+/* ---- invalidations; one thread at a time ---- */
+
+/* The number of the one that begins (1). */
+static inline uint64_t cache_inv_begin(struct cache *c)
+{
+	uint64_t n = atomic_load_explicit(&c->count, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&c->count, n, memory_order_release);
+	return n;
+}
+
+static inline void gen_set(_Atomic uint64_t *gen, uint64_t n)
+{
+	atomic_store_explicit(gen, n, memory_order_release);
+}
+
+/* 6.5.2.1 context-cache; device-selective is up to the caller: the port's own generation. */
 static inline void cache_context_all(struct cache *c)
 {
-	gen_raise(&c->context_gen);
+	gen_set(&c->context_gen, cache_inv_begin(c));
 }
 
 static inline void cache_context_domain(struct cache *c, uint16_t did)
 {
-	gen_raise(&c->did[did].context);
+	gen_set(&c->did[did].context, cache_inv_begin(c));
 }
 
-/* 6.5.2.2 PASID-cache; between cache_config_begin() and cache_config_end() too. */
+/* Legacy mode, device-selective, one requester; n from cache_inv_begin(). Lines with another domain id stay. */
+static inline void cache_context_pair(struct cache *c, uint16_t did, uint16_t rid, uint64_t n)
+{
+	gen_set(pair_gen(c, did, rid), n);
+}
+
+/* 6.5.2.2 PASID-cache */
+static inline uint64_t cache_pasid_begin(struct cache *c)
+{
+	uint64_t n = cache_inv_begin(c);
+
+	gen_set(&c->pasid_any, n);
+	return n;
+}
+
 static inline void cache_pasid_all(struct cache *c)
 {
-	gen_raise(&c->pasid_gen);
+	gen_set(&c->pasid_gen, cache_pasid_begin(c));
 }
 
 static inline void cache_pasid_domain(struct cache *c, uint16_t did)
 {
-	gen_raise(&c->did[did].pasid);
+	gen_set(&c->did[did].pasid, cache_pasid_begin(c));
 }
 
 static inline void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid)
 {
-	gen_raise(&pasid_gens(c, did, pasid)->pasid);
+	gen_set(&pasid_gens(c, did, pasid)->pasid, cache_pasid_begin(c));
 }
 
 /* 6.5.2.3 IOTLB */
 static inline void iotlb_inv_all(struct cache *c)
 {
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&c->iotlb_gen);
+	gen_set(&c->iotlb_gen, cache_inv_begin(c));
 }
 
 static inline void iotlb_inv_domain(struct cache *c, uint16_t did)
 {
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&c->did[did].iotlb);
+	gen_set(&c->did[did].iotlb, cache_inv_begin(c));
 }
 
-/* 2^am pages around addr: second-stage and pass-through lines there, and the domain's first-stage lines. */
-void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am);
+/*
+ * 2^am pages around addr: second-stage and pass-through lines there, and the domain's
+ * first-stage lines. Without @leaf (IH=0) also the second-stage tables on the way there.
+ */
+void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int am, bool leaf);
 
-/* 6.5.2.4 PASID-based IOTLB: all lines of (did, pasid); of them, first-stage lines in the range. */
+/*
+ * 6.5.2.4 PASID-based IOTLB: the lines of (did, pasid), second stage unless second_by_did;
+ * of them, first-stage lines in the range, and without @leaf the tables on the way there.
+ */
 static inline void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid)
 {
-	gen_raise(&c->iotlb_epoch);
-	gen_raise(&pasid_gens(c, did, pasid)->iotlb);
+	gen_set(&pasid_gens(c, did, pasid)->iotlb, cache_inv_begin(c));
 }
 
-void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am);
+void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am,
+			   bool leaf);
 
 #endif

@@ -7,10 +7,12 @@
  * 1. An entry is read in aligned units of 16 bytes, each once. Preset weakest reads
  *    the unit with P first and the others in any order: the weakest order under which
  *    6.5.3.3's way of making an entry present (all other fields, then P) is correct.
- * 2. If a configuration invalidation began between the first and the last unit of an
- *    entry, all are read again: software may rely on a completed invalidation to have
- *    ended fetches of an entry that was half old. An entry that was read wholly may be
- *    used by its transaction, whatever completes meanwhile.
+ * 2. If an invalidation of the entry's cache that covers the entry began between the
+ *    first and the last unit, all are read again: software may rely on a completed
+ *    invalidation to have ended fetches of an entry that was half old. Whether a PASID
+ *    entry is covered says the domain id that was read; before that is read (preset
+ *    any-order), any PASID-cache invalidation covers the fetch. An entry that was read
+ *    wholly may be used by its transaction, whatever completes meanwhile.
  * 3. Fault precedence is that of the walk: mode, root, context, directory, PASID entry;
  *    within an entry that of decode.h.
  */
@@ -21,6 +23,8 @@
 #include "hw/vtd/vtd_model.h"
 
 #define ENTRY_P BIT64(0)	/* of every entry, in its word 0 */
+#define SM_CONTEXT_UNITS 2
+#define PASID_UNITS 4
 #define QEMU_READS 16		/* a whole entry is one that reads alike twice; how often to try */
 
 _Static_assert(sizeof(struct vtd_context) <= CONFIG_WORDS * 8, "line too small");
@@ -59,7 +63,13 @@ static unsigned int kth(unsigned int left, unsigned int k, bool from_above)
 	}
 }
 
-static int fetch_once(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64_t *e)
+/* One entry on its way in. */
+struct fetch {
+	uint64_t since;		/* stamp of this try */
+	bool blind;		/* a PASID-cache invalidation began before the domain id was read */
+};
+
+static int fetch_once(struct vtd_txn *t, struct fetch *f, uint64_t pa, unsigned int units, uint64_t *e)
 {
 	enum uiommu_preset preset = t->model->preset;
 	bool any = preset == UIOMMU_PRESET_ANY_ORDER;
@@ -79,6 +89,8 @@ static int fetch_once(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64
 		err = load_unit(t, pa + 16 * i, e + 2 * i);
 		if (err)
 			return err;
+		if (i == 0)
+			f->blind = gen_read(&t->model->cache.pasid_any) > f->since;
 		if (i == 0 && !(e[0] & ENTRY_P))
 			return 0;	/* nothing else counts (9.x: ignored when P=0) */
 		left &= ~(1u << i);
@@ -87,14 +99,14 @@ static int fetch_once(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64
 }
 
 /* Preset qemu: as if read at once. Memory that changes all the time is used as it is. */
-static int fetch_whole(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64_t *e)
+static int fetch_whole(struct vtd_txn *t, struct fetch *f, uint64_t pa, unsigned int units, uint64_t *e)
 {
 	uint64_t again[VTD_PE_WORDS];
-	int err = fetch_once(t, pa, units, e);
+	int err = fetch_once(t, f, pa, units, e);
 
 	for (unsigned int i = 0; !err && units > 1 && i < QEMU_READS; i++) {
 		memset(again, 0, sizeof(again));
-		err = fetch_once(t, pa, units, again);
+		err = fetch_once(t, f, pa, units, again);
 		if (err || !memcmp(again, e, units * 16))
 			break;
 		memcpy(e, again, units * 16);
@@ -102,30 +114,40 @@ static int fetch_whole(struct vtd_txn *t, uint64_t pa, unsigned int units, uint6
 	return err;
 }
 
-static int fetch_entry(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64_t *e)
+/* (2) */
+static bool covered(struct vtd_txn *t, const struct fetch *f, unsigned int units, const uint64_t *e)
 {
 	struct cache *c = &t->model->cache;
-	uint64_t epoch;
+
+	if (units == SM_CONTEXT_UNITS)
+		return !cache_context_current(c, &t->port->context_gen, f->since);
+	return units == PASID_UNITS &&
+	       (f->blind || !cache_pasid_current(c, (uint16_t)field_get(VTD_PE1_DID, e[1]), t->pasid, f->since));
+}
+
+static int fetch_entry(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64_t *e)
+{
+	struct fetch f;
 	int err;
 
 	if (pa & vtd_beyond_haw(&t->model->caps))
 		return -1;
 	do {
-		epoch = cache_config_epoch(c);
+		f = (struct fetch) { .since = cache_begin(&t->model->cache) };
 		memset(e, 0, units * 16);
 		if (t->model->preset == UIOMMU_PRESET_QEMU)
-			err = fetch_whole(t, pa, units, e);
+			err = fetch_whole(t, &f, pa, units, e);
 		else
-			err = fetch_once(t, pa, units, e);
-	} while (!err && units > 1 && (e[0] & ENTRY_P) && cache_config_epoch(c) != epoch);	/* (2) */
+			err = fetch_once(t, &f, pa, units, e);
+	} while (!err && (e[0] & ENTRY_P) && covered(t, &f, units, e));
 	return err;
 }
 
 /* ---- caches ---- */
 
-/* True: out is what was cached, and its generation is *gen. */
+/* True: out is what was cached, with its stamp. */
 static bool cached(struct vtd_txn *t, struct config_line *line, uint64_t key, void *out, size_t size,
-		   uint64_t *gen)
+		   uint64_t *stamp)
 {
 	uint64_t words[CONFIG_WORDS];
 
@@ -133,21 +155,20 @@ static bool cached(struct vtd_txn *t, struct config_line *line, uint64_t key, vo
 		return false;
 	if (choose(CHOICE_EVICT, 2))
 		config_drop(line);
-	if (!config_read(line, key, words, gen) || choose(CHOICE_HIT, 2))
+	if (!config_read(line, key, words, stamp) || choose(CHOICE_HIT, 2))
 		return false;
 	memcpy(out, words, size);
 	return true;
 }
 
-static void fill(struct vtd_txn *t, struct config_line *line, uint64_t key, const void *in, size_t size,
-		 uint64_t gen)
+static void fill(struct vtd_txn *t, struct config_line *line, uint64_t key, const void *in, size_t size)
 {
 	uint64_t words[CONFIG_WORDS] = { 0 };
 
 	if (!t->model->caching || choose(CHOICE_FILL, 2))
 		return;
 	memcpy(words, in, size);
-	config_fill(&t->model->cache, &t->cache, line, key, words, gen);
+	config_fill(line, key, words, t->stamp);
 }
 
 /* ---- legacy mode ---- */
@@ -178,20 +199,19 @@ static enum vtd_reason lookup_legacy(struct vtd_txn *t)
 	struct cache *c = &t->model->cache;
 	struct vtd_context ctx;
 	enum vtd_reason reason;
-	uint64_t gen;
+	uint64_t stamp;
 
 	if (t->req->pasid != UIOMMU_NO_PASID)
 		return VTD_RTA_2;
-	if (cached(t, &port->context, KEY_LEGACY, &ctx, sizeof(ctx), &gen) &&
-	    gen == cache_context_gen(c, &port->context_gen, true, ctx.did)) {
+	if (cached(t, &port->context, KEY_LEGACY, &ctx, sizeof(ctx), &stamp) &&
+	    cache_legacy_current(c, &port->context_gen, port->port.rid, ctx.did, stamp)) {
 		t->fpd |= ctx.fpd;
 	} else {
 		reason = read_context(t, &ctx);
 		if (reason)
 			return reason;
 		choice_interleave(CHOICE_FILL);
-		fill(t, &port->context, KEY_LEGACY, &ctx, sizeof(ctx),
-		     cache_context_gen(c, &port->context_gen, true, ctx.did));
+		fill(t, &port->context, KEY_LEGACY, &ctx, sizeof(ctx));
 	}
 	t->pasid = 0;
 	t->xlat.pgtt = ctx.tt == VTD_TT_PASS ? VTD_PGTT_PASS : VTD_PGTT_SECOND;
@@ -218,7 +238,7 @@ static enum vtd_reason read_sm_context(struct vtd_txn *t, struct vtd_sm_context 
 	if (reason)
 		return reason;
 	choice_interleave(CHOICE_WALK);
-	if (fetch_entry(t, table + (rid & 0x7F) * VTD_SM_CONTEXT_ENTRY_SIZE, 2, e))
+	if (fetch_entry(t, table + (rid & 0x7F) * VTD_SM_CONTEXT_ENTRY_SIZE, SM_CONTEXT_UNITS, e))
 		return VTD_SCT_1;
 	reason = vtd_decode_sm_context(caps, e, out);
 	t->fpd |= out->fpd;
@@ -240,7 +260,8 @@ static enum vtd_reason read_pasid(struct vtd_txn *t, uint64_t dir, struct vtd_pa
 	if (reason)
 		return reason;
 	choice_interleave(CHOICE_WALK);
-	if (fetch_entry(t, pde.table + VTD_PASID_TABLE_INDEX(t->pasid) * VTD_PASID_ENTRY_SIZE, 4, e))
+	if (fetch_entry(t, pde.table + VTD_PASID_TABLE_INDEX(t->pasid) * VTD_PASID_ENTRY_SIZE,
+			PASID_UNITS, e))
 		return VTD_SPT_1;
 	reason = vtd_decode_pasid(caps, e, out);
 	/* Of the line: FPD of both entries that it stands for. */
@@ -266,18 +287,17 @@ static enum vtd_reason lookup_sm_context(struct vtd_txn *t, struct vtd_sm_contex
 	struct vtd_port *port = t->port;
 	struct cache *c = &t->model->cache;
 	enum vtd_reason reason;
-	uint64_t gen;
+	uint64_t stamp;
 
-	if (cached(t, &port->context, KEY_SCALABLE, ctx, sizeof(*ctx), &gen) &&
-	    gen == cache_context_gen(c, &port->context_gen, false, 0)) {
+	if (cached(t, &port->context, KEY_SCALABLE, ctx, sizeof(*ctx), &stamp) &&
+	    cache_context_current(c, &port->context_gen, stamp)) {
 		t->fpd |= ctx->fpd;
 		return VTD_OK;
 	}
 	reason = read_sm_context(t, ctx);
 	choice_interleave(CHOICE_FILL);
 	if (!reason)
-		fill(t, &port->context, KEY_SCALABLE, ctx, sizeof(*ctx),
-		     cache_context_gen(c, &port->context_gen, false, 0));
+		fill(t, &port->context, KEY_SCALABLE, ctx, sizeof(*ctx));
 	return reason;
 }
 
@@ -287,7 +307,7 @@ static enum vtd_reason lookup_scalable(struct vtd_txn *t)
 	struct vtd_sm_context ctx;
 	struct config_line *line;
 	enum vtd_reason reason;
-	uint64_t gen, key;
+	uint64_t stamp, key;
 
 	reason = lookup_sm_context(t, &ctx);
 	if (!reason)
@@ -296,15 +316,15 @@ static enum vtd_reason lookup_scalable(struct vtd_txn *t)
 		return reason;
 	line = &t->port->pasid[t->pasid % VTD_PORT_PASIDS];
 	key = (uint64_t)t->pasid << 32 | KEY_PASID;
-	if (cached(t, line, key, &t->xlat, sizeof(t->xlat), &gen) &&
-	    gen == cache_pasid_gen(c, t->xlat.did, t->pasid)) {
+	if (cached(t, line, key, &t->xlat, sizeof(t->xlat), &stamp) &&
+	    cache_pasid_current(c, t->xlat.did, t->pasid, stamp)) {
 		t->fpd |= t->xlat.fpd;
 		return VTD_OK;
 	}
 	reason = read_pasid(t, ctx.dir, &t->xlat);
 	choice_interleave(CHOICE_FILL);
 	if (!reason)
-		fill(t, line, key, &t->xlat, sizeof(t->xlat), cache_pasid_gen(c, t->xlat.did, t->pasid));
+		fill(t, line, key, &t->xlat, sizeof(t->xlat));
 	return reason;
 }
 

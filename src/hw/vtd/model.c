@@ -177,6 +177,18 @@ static void set_caps(struct vtd_model *m, const struct uiommu_vtd_model_opts *o)
 	m->caps = (struct vtd_caps) { .cap = cap, .ecap = ecap, .haw = o->haw };
 }
 
+/* Where the specification lets hardware do less than all, by preset (docs/architecture.md). */
+static void set_freedoms(struct vtd_model *m)
+{
+	bool weak = m->preset == UIOMMU_PRESET_WEAKEST || m->preset == UIOMMU_PRESET_ANY_ORDER;
+
+	m->cache_pass = weak;
+	m->context_by_did = weak;
+	m->drain_by_kind = weak;
+	m->cache.second_by_did = weak;
+	m->cache.tables = weak;
+}
+
 static int read_opts(const struct uiommu_vtd_model_opts *in, struct uiommu_vtd_model_opts *o)
 {
 	memset(o, 0, sizeof(*o));
@@ -214,7 +226,6 @@ int uiommu_vtd_model_create(struct uiommu_ctx *ctx, const struct uiommu_vtd_mode
 	m->hw.msi_opaque = o.msi_opaque;
 	m->preset = o.preset;
 	m->caching = o.preset != UIOMMU_PRESET_QEMU;
-	m->cache_pass = o.preset == UIOMMU_PRESET_WEAKEST || o.preset == UIOMMU_PRESET_ANY_ORDER;
 	lock_init(&m->ports_lock);
 	set_caps(m, &o);
 	err = vtd_regs_init(m, o.fault_records);
@@ -223,6 +234,7 @@ int uiommu_vtd_model_create(struct uiommu_ctx *ctx, const struct uiommu_vtd_mode
 	err = cache_init(&m->cache, &ctx->alloc);
 	if (err)
 		goto err_regs;
+	set_freedoms(m);
 	err = vtd_queue_init(m, o.own_thread);
 	if (err)
 		goto err_cache;

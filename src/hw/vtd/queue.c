@@ -10,8 +10,10 @@
  *    wait with FN ahead of it; PASID-cache after context-cache ones ahead; IOTLB after
  *    context- and PASID-cache ones ahead. All else is free (steered: any; production:
  *    as queued).
- * 3. A wait completes after the batches of DMA that were running when the last IOTLB
- *    command with drain bits executed have ended; one drain serves all commands ahead.
+ * 3. A wait completes after the reads (DR) and writes (DW) that were running when the
+ *    last IOTLB command with that bit executed have ended, and after all page walks; one
+ *    drain serves all commands ahead. In production whole batches of DMA are waited for,
+ *    whatever the kind; the steered build is exact (base/quiesce.h, 3).
  * 4. Each descriptor is read once into a local; only that is checked and used.
  */
 #include <errno.h>
@@ -195,10 +197,15 @@ static inline void source_init(struct vtd_model *m, struct source *src)
 
 /* ---- executing ---- */
 
-/* Device-selective: the ports whose RID equals sid but for the bits that FM ignores (6.5.2.1). */
-static void context_device(struct vtd_model *m, uint16_t sid, unsigned int fm)
+/*
+ * Device-selective: the ports whose RID equals sid but for the bits that FM ignores, and
+ * of legacy lines those with the domain id that the descriptor must name: hardware may do
+ * it as domain-selective (6.5.2.1), and need not do more than both have in common.
+ */
+static void context_device(struct vtd_model *m, uint16_t did, uint16_t sid, unsigned int fm, bool by_did)
 {
 	static const uint8_t ignored[] = { 0, 4, 6, 7 };
+	uint64_t n = cache_inv_begin(&m->cache);
 	struct vtd_bus *bus;
 
 	lock_take(&m->ports_lock);
@@ -206,8 +213,12 @@ static void context_device(struct vtd_model *m, uint16_t sid, unsigned int fm)
 	for (unsigned int low = 0; bus && low < 8; low++) {
 		struct vtd_port *port = bus->port[(sid & 0xF8) | low];
 
-		if (port && !((low ^ sid) & 7 & ~ignored[fm]))
-			gen_raise(&port->context_gen);
+		if (!port || ((low ^ sid) & 7 & ~ignored[fm]))
+			continue;
+		if (by_did)
+			cache_context_pair(&m->cache, did, port->port.rid, n);
+		else
+			gen_set(&port->context_gen, n);
 	}
 	lock_drop(&m->ports_lock);
 }
@@ -217,11 +228,10 @@ static void execute_cc(struct vtd_model *m, uint64_t d)
 	bool legacy = field_get(VTD_RTADDR_TTM, atomic_load_explicit(&m->live, memory_order_relaxed)) ==
 		      VTD_TTM_LEGACY;
 
-	cache_config_begin(&m->cache);
 	switch (field_get(VTD_CC0_G, d)) {
 	case VTD_CC_G_DEVICE:
-		context_device(m, (uint16_t)field_get(VTD_CC0_SID, d),
-			       (unsigned int)field_get(VTD_CC0_FM, d));
+		context_device(m, (uint16_t)field_get(VTD_CC0_DID, d), (uint16_t)field_get(VTD_CC0_SID, d),
+			       (unsigned int)field_get(VTD_CC0_FM, d), legacy && m->context_by_did);
 		break;
 	case VTD_CC_G_DOMAIN:
 		/* Scalable context entries have no domain id: all of them. */
@@ -233,14 +243,12 @@ static void execute_cc(struct vtd_model *m, uint64_t d)
 	default:
 		cache_context_all(&m->cache);
 	}
-	cache_config_end(&m->cache);
 }
 
 static void execute_pc(struct vtd_model *m, uint64_t d)
 {
 	uint16_t did = (uint16_t)field_get(VTD_PC0_DID, d);
 
-	cache_config_begin(&m->cache);
 	switch (field_get(VTD_PC0_G, d)) {
 	case VTD_PC_G_DOMAIN:
 		cache_pasid_domain(&m->cache, did);
@@ -251,7 +259,6 @@ static void execute_pc(struct vtd_model *m, uint64_t d)
 	default:
 		cache_pasid_all(&m->cache);
 	}
-	cache_config_end(&m->cache);
 }
 
 static void execute_iotlb(struct vtd_model *m, const uint64_t d[2])
@@ -267,10 +274,12 @@ static void execute_iotlb(struct vtd_model *m, const uint64_t d[2])
 		break;
 	default:
 		iotlb_inv_pages(&m->cache, did, d[1] & VTD_IOTLB1_ADDR,
-				(unsigned int)field_get(VTD_IOTLB1_AM, d[1]));
+				(unsigned int)field_get(VTD_IOTLB1_AM, d[1]), d[1] & VTD_IOTLB1_IH);
 	}
-	if (d[0] & (VTD_IOTLB0_DR | VTD_IOTLB0_DW))
-		m->queue.drain = true;
+	if (d[0] & VTD_IOTLB0_DR)
+		m->queue.drain |= QUIESCE_READS;
+	if (d[0] & VTD_IOTLB0_DW)
+		m->queue.drain |= QUIESCE_WRITES;
 }
 
 static void execute_piotlb(struct vtd_model *m, const uint64_t d[2])
@@ -282,15 +291,16 @@ static void execute_piotlb(struct vtd_model *m, const uint64_t d[2])
 		iotlb_inv_pasid(&m->cache, did, pasid);
 	else
 		iotlb_inv_pasid_pages(&m->cache, did, pasid, d[1] & VTD_PIOTLB1_ADDR,
-				      (unsigned int)field_get(VTD_PIOTLB1_AM, d[1]));
-	m->queue.drain = true;		/* implied (6.5.2.4) */
+				      (unsigned int)field_get(VTD_PIOTLB1_AM, d[1]), d[1] & VTD_PIOTLB1_IH);
+	m->queue.drain = QUIESCE_READS | QUIESCE_WRITES;	/* implied (6.5.2.4) */
 }
 
 static void execute_wait(struct vtd_model *m, const uint64_t d[2])
 {
 	if (m->queue.drain) {
-		m->queue.drain = false;
-		quiesce_drain(&m->hw.ctx->quiesce);		/* (3) */
+		quiesce_drain_kind(&m->hw.ctx->quiesce,		/* (3) */
+				   m->drain_by_kind ? m->queue.drain : QUIESCE_READS | QUIESCE_WRITES);
+		m->queue.drain = 0;
 	}
 	if ((d[0] & VTD_WAIT0_SW) && vtd_own_store32(m->hw.ctx, d[1] & VTD_WAIT1_ADDR,
 						     (uint32_t)field_get(VTD_WAIT0_DATA, d[0])))
@@ -453,7 +463,7 @@ void vtd_queue_enable(struct vtd_model *m, bool on)
 	if (!on && (head != tail || q->n || (head && !q->last_was_wait)))
 		vtd_misuse(m, "queue disabled with work in it or without a wait at its end");
 	q->n = 0;
-	q->drain = false;
+	q->drain = 0;
 	q->hung = false;
 	q->last_was_wait = false;
 	atomic_store_explicit(&m->regs.iqh, 0, memory_order_release);

@@ -67,7 +67,7 @@ struct vtd_queue {
 	/* And one that is never filled: who shifts looks one ahead. */
 	uint64_t window[VTD_QUEUE_WINDOW + 1][2];
 	unsigned int n;			/* descriptors in window, oldest first */
-	bool drain;			/* a command executed since the last drain asked for one */
+	unsigned int drain;		/* kinds of access (base/quiesce.h) that commands since the last drain name */
 	bool last_was_wait;
 	bool hung;			/* test hook: a wait that never completes was met */
 	_Atomic uint32_t fail_in;	/* test hook: n > 0: the n-th descriptor from now fails */
@@ -89,6 +89,8 @@ struct vtd_model {
 	enum uiommu_preset preset;
 	bool caching;			/* false: every transaction reads memory */
 	bool cache_pass;		/* pass-through translations are cached too */
+	bool context_by_did;		/* legacy: device-selective takes only lines with the descriptor's domain id */
+	bool drain_by_kind;		/* DR drains reads only, DW writes only */
 	_Atomic uint64_t live;		/* root table address as latched, VTD_LIVE_TES */
 	_Atomic uint32_t relaxed;	/* turns of relax(), so that it yields now and then */
 	struct cache cache;
@@ -112,7 +114,7 @@ struct vtd_txn {
 	struct vtd_model *model;
 	struct vtd_port *port;
 	const struct dma_req *req;
-	struct cache_txn cache;
+	uint64_t stamp;			/* when it began (cache.h) */
 	uint64_t live;
 	bool legacy;
 	bool fpd;			/* effective FPD so far */

@@ -9,7 +9,9 @@
  *    of just the value that was read, or the walk starts again.
  * 3. Order of checks: per entry access, present, reserved; then permissions gathered
  *    over all levels; then A and D; then the output range (7.1.3, 3.14).
- * 4. Every request is a user request: ECAP.SRS=0 and RPRIVS=0.
+ * 4. A way to a table is cached as it was read, A set if it is a first-stage one, with
+ *    the permissions gathered so far; second-stage ones also when the walk faults.
+ * 5. Every request is a user request: ECAP.SRS=0 and RPRIVS=0.
  */
 #include <errno.h>
 
@@ -38,6 +40,67 @@ static enum vtd_reason no_permission(const struct vtd_txn *t)
 	return is_write(t) ? VTD_SGN_6 : VTD_SGN_7;
 }
 
+/* ---- paging-structure caches (6.2.4) ---- */
+
+/* The tables that a walk has come through, by level; fills wait for the walk's end. */
+struct way {
+	unsigned int start;		/* the level that it began at */
+	unsigned int n;
+	struct iotlb_line table[MAX_LEVELS];
+};
+
+/* Where to begin: the lowest table that is cached, or the top one. */
+static uint64_t find_way(struct vtd_txn *t, struct iotlb_line *line, enum iotlb_type type, struct way *way)
+{
+	struct iotlb_line l = { .iova = line->iova, .pasid = line->pasid, .did = line->did, .type = type };
+
+	way->n = 0;
+	way->start = t->xlat.levels;
+	line->r = line->w = true;
+	if (!t->model->cache.tables)
+		return t->xlat.ptr;
+	for (unsigned int level = 1; level < t->xlat.levels; level++) {
+		l.size = (uint8_t)level;
+		if (!iotlb_lookup_table(&t->model->cache, &l) || choose(CHOICE_HIT, 2))
+			continue;
+		way->start = level;
+		line->r = l.r;
+		line->w = l.w;
+		return l.pa;
+	}
+	return t->xlat.ptr;
+}
+
+static void step_down(struct way *way, const struct iotlb_line *line, enum iotlb_type type,
+		      unsigned int level, uint64_t table)
+{
+	struct iotlb_line *l = &way->table[way->n++];
+
+	*l = *line;
+	l->type = type;
+	l->size = (uint8_t)level;
+	l->pa = table;
+}
+
+/* Production, where nobody decides, keeps the lowest: it is the one that saves most. */
+static void keep_way(struct vtd_txn *t, const struct way *way)
+{
+	struct cache *c = &t->model->cache;
+
+	if (!c->tables || !t->model->caching)
+		return;
+#ifdef UIOMMU_STEERED
+	for (unsigned int i = 0; i < way->n; i++) {
+		choice_interleave(CHOICE_FILL);
+		if (!choose(CHOICE_FILL, 2))
+			iotlb_fill(c, t->stamp, &way->table[i]);
+	}
+#else
+	if (way->n)
+		iotlb_fill(c, t->stamp, &way->table[way->n - 1]);
+#endif
+}
+
 static int load_entry(struct vtd_txn *t, uint64_t table, unsigned int level, uint64_t *pa, uint64_t *e)
 {
 	uint64_t index = t->req->iova >> (VTD_PAGE_SHIFT + VTD_LEVEL_BITS * (level - 1)) & 511;
@@ -62,13 +125,14 @@ static enum vtd_reason second_absent(const struct vtd_txn *t)
 	return t->legacy ? no_permission(t) : VTD_SSS_2;
 }
 
-static enum vtd_reason walk_second(struct vtd_txn *t, struct iotlb_line *line)
+static enum vtd_reason walk_second_from(struct vtd_txn *t, struct iotlb_line *line, uint64_t table,
+					struct way *way)
 {
-	uint64_t table = t->xlat.ptr, pa, e;
+	uint64_t pa, e;
 	struct vtd_pte pte;
 
-	line->r = line->w = line->dirty = true;
-	for (unsigned int level = t->xlat.levels;; level--) {
+	line->dirty = true;
+	for (unsigned int level = way->start;; level--) {
 		if (load_entry(t, table, level, &pa, &e))
 			return second_failed(t, level == t->xlat.levels);
 		vtd_decode_ss(&t->model->caps, e, level, &pte);
@@ -84,10 +148,21 @@ static enum vtd_reason walk_second(struct vtd_txn *t, struct iotlb_line *line)
 			break;
 		}
 		table = pte.addr;
+		step_down(way, line, IOTLB_SECOND_TABLE, level - 1, table);
 	}
 	if (!line->r && !line->w)
 		return second_absent(t);
 	return (is_write(t) ? line->w : line->r) ? VTD_OK : no_permission(t);
+}
+
+static enum vtd_reason walk_second(struct vtd_txn *t, struct iotlb_line *line)
+{
+	struct way way;
+	uint64_t table = find_way(t, line, IOTLB_SECOND_TABLE, &way);
+	enum vtd_reason reason = walk_second_from(t, line, table, &way);
+
+	keep_way(t, &way);
+	return reason;
 }
 
 /* ---- first stage ---- */
@@ -95,17 +170,17 @@ static enum vtd_reason walk_second(struct vtd_txn *t, struct iotlb_line *line)
 struct first_walk {
 	uint64_t pa[MAX_LEVELS], e[MAX_LEVELS];
 	unsigned int n;
+	struct way way;
 };
 
 static enum vtd_reason walk_first_once(struct vtd_txn *t, struct iotlb_line *line, struct first_walk *w)
 {
-	uint64_t table = t->xlat.ptr;
-	bool user = true;
+	uint64_t table = find_way(t, line, IOTLB_FIRST_TABLE, &w->way);
+	bool user = true;		/* of a cached way too: others are not cached */
 	struct vtd_pte pte;
 
-	line->r = line->w = true;
 	w->n = 0;
-	for (unsigned int level = t->xlat.levels;; level--) {
+	for (unsigned int level = w->way.start;; level--) {
 		uint64_t *e = &w->e[w->n];
 
 		if (load_entry(t, table, level, &w->pa[w->n], e))
@@ -125,6 +200,8 @@ static enum vtd_reason walk_first_once(struct vtd_txn *t, struct iotlb_line *lin
 			break;
 		}
 		table = pte.addr;
+		if (user)
+			step_down(&w->way, line, IOTLB_FIRST_TABLE, level - 1, table);
 	}
 	if (!user)
 		return VTD_SGN_2;
@@ -168,8 +245,11 @@ static enum vtd_reason walk_first(struct vtd_txn *t, struct iotlb_line *line)
 		if (reason)
 			return reason;
 		err = update_first(t, &w, &reason);
-		if (err != -EAGAIN)
-			return reason;
+		if (err == -EAGAIN)
+			continue;
+		if (!err)
+			keep_way(t, &w.way);
+		return reason;
 	}
 	return VTD_SFS_10;
 }
@@ -266,7 +346,7 @@ static enum vtd_reason translate(struct vtd_txn *t, uint64_t *pa)
 	if (fill)
 		choice_interleave(CHOICE_FILL);
 	if (fill && !choose(CHOICE_FILL, 2))
-		iotlb_fill(&t->model->cache, &t->cache, &line);
+		iotlb_fill(&t->model->cache, t->stamp, &line);
 	return VTD_OK;
 }
 
@@ -276,7 +356,7 @@ int vtd_translate(struct uiommu_port *port, const struct dma_req *req, struct dm
 	struct vtd_txn t = { .model = m, .port = (struct vtd_port *)(void *)port, .req = req };
 	enum vtd_reason reason = VTD_OK;
 
-	cache_begin(&m->cache, &t.cache);
+	t.stamp = cache_begin(&m->cache);
 	t.live = atomic_load_explicit(&m->live, memory_order_acquire);
 	*res = (struct dma_res) { .pa = req->iova };
 	if (req->pasid == UIOMMU_NO_PASID && in_interrupt_range(req->iova)) {
