@@ -13,6 +13,9 @@ static const char *const names[MUTANT_COUNT] = {
 	[MUTANT_TAG_BEFORE_POINTER] = "tag-before-pointer",
 	[MUTANT_TAG_REUSE_EARLY] = "tag-reuse-early",
 	[MUTANT_NO_DRAIN] = "no-drain",
+	[MUTANT_LIST_ADD_LATE] = "list-add-late",
+	[MUTANT_LIST_DEL_EARLY] = "list-del-early",
+	[MUTANT_TABLE_FREE_EARLY] = "table-free-early",
 };
 
 const char *mutant_name(enum mutant m)

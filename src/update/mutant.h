@@ -17,6 +17,11 @@ enum mutant {
 	MUTANT_TAG_BEFORE_POINTER, /* two 64-bit stores, domain id first */
 	MUTANT_TAG_REUSE_EARLY,	   /* tag free before its flush completed */
 	MUTANT_NO_DRAIN,	   /* IOTLB invalidation without drain bits */
+	/* Those above show in replacements alone; those below need unmaps at the same time. */
+	MUTANT_SCENARIO_COUNT,
+	MUTANT_LIST_ADD_LATE = MUTANT_SCENARIO_COUNT, /* on the new domain's list after the entry is live */
+	MUTANT_LIST_DEL_EARLY,	 /* off the old domain's list before the entry changed */
+	MUTANT_TABLE_FREE_EARLY, /* tables taken out are free before the flush of the unmap */
 	MUTANT_COUNT,
 };
 

@@ -385,6 +385,82 @@ static void failed_map_tells_of_failed_flush(void **state)
 	rig_end(&rig);
 }
 
+/* A tag whose flush never completed is not given again, not even to the same domain. */
+static void tag_without_flush_is_quarantined(void **state)
+{
+	struct vtdd_domain *dom;
+	struct vtdd_iommu *vi;
+	struct rig rig;
+	uint32_t tag;
+	uint64_t wa;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	vi = to_vtdd(rig.iommu);
+	dom = to_vtdd_domain(rig_domain(&rig, D_SECOND_A, &wa));
+	assert_int_equal(vtdd_domain_join(vi, dom, NULL), 0);
+	assert_int_equal(vtdd_domain_join(vi, dom, NULL), 0);
+	tag = dom->tag;
+	vtdd_domain_leave(vi, dom, NULL, false);
+	assert_int_equal(tag_state(&vi->tags, tag), TAG_LIVE);
+	vtdd_domain_leave(vi, dom, NULL, true);
+	assert_int_equal(tag_state(&vi->tags, tag), TAG_QUARANTINED);
+	assert_int_equal(vtdd_domain_join(vi, dom, NULL), 0);
+	assert_int_not_equal(dom->tag, tag);
+	assert_int_equal(vtdd_entry_tag(vi, dom->entry), dom->tag);
+	tag = dom->tag;
+	vtdd_domain_leave(vi, dom, NULL, true);
+	assert_int_equal(tag_state(&vi->tags, tag), TAG_FLUSHED);
+	rig_domain_free(&dom->base);
+	assert_int_equal(tag_state(&vi->tags, tag), TAG_FREE);
+	rig_end(&rig);
+}
+
+/* The tag is as clean as the last submission that has its flush: not before it completed. */
+static void tag_is_clean_after_completion_only(void **state)
+{
+	struct uiommu_domain *a, *b;
+	struct vtdd_device *dd;
+	struct rig_dev d;
+	struct rig rig;
+	uint64_t wa, wb;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	rig_dev_add(&rig, &d, 0x77);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	b = rig_domain(&rig, D_SECOND_B, &wb);
+	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+	dd = d.dev->drv;
+	assert_int_equal(dd->dirty, 1u << dd->cur);
+	/* Going back flushed what the failed try may have left of b; a stays in use. */
+	rig.rearm = 1;
+	rig.rearm_at = 8;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+	assert_int_equal(uiommu_group_replace_domain(d.group, b, NULL, NULL), -EIO);
+	assert_int_equal(dd->dirty, 1u << dd->cur);
+	assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_FLUSHED);
+	assert_int_equal(uiommu_group_replace_domain(d.group, b, NULL, NULL), 0);
+	assert_int_equal(dd->dirty, 1u << dd->cur);
+	assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(a)->tag), TAG_FLUSHED);
+	/* Both the change and the parking refused: the tags wait until the next parking flushed them. */
+	rig.rearm = 100;
+	rig.rearm_at = 1;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+	uiommu_detach_group(d.group);
+	rig.rearm = 0;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+	if (d.dev->stuck) {
+		assert_true(dd->dirty);
+		assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_LIVE);
+		uiommu_detach_group(d.group);
+	}
+	assert_int_equal(dd->dirty, 0);
+	assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_FLUSHED);
+	rig_dev_remove(&d);
+	rig_domain_free(a);
+	rig_domain_free(b);
+	rig_end(&rig);
+}
+
 /* Pages that a refused invalidation may have left in caches are not reused. */
 static void release_refused(void **state)
 {
@@ -447,6 +523,8 @@ int main(void)
 		cmocka_unit_test(unmap_refused),
 		cmocka_unit_test(unmap_again_flushes_what_failed),
 		cmocka_unit_test(failed_map_tells_of_failed_flush),
+		cmocka_unit_test(tag_without_flush_is_quarantined),
+		cmocka_unit_test(tag_is_clean_after_completion_only),
 		cmocka_unit_test(release_refused),
 		cmocka_unit_test(full_queue),
 	};

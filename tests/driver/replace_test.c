@@ -150,6 +150,12 @@ static void pairs_legacy(void **state)
 	all_pairs(&(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY });
 }
 
+static void pairs_accessor_memory(void **state)
+{
+	all_pairs(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .accessor = true });
+	all_pairs(&(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY, .accessor = true });
+}
+
 static void pairs_without_store128(void **state)
 {
 	all_pairs(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .no_store128 = true });
@@ -319,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs_scalable),	  cmocka_unit_test(pairs_legacy),
 		cmocka_unit_test(pairs_without_store128), cmocka_unit_test(pairs_any_order),
+		cmocka_unit_test(pairs_accessor_memory),
 		cmocka_unit_test(plans_are_proven),	  cmocka_unit_test(demand_not_met),
 		cmocka_unit_test(group_in_one_batch),	  cmocka_unit_test(large_groups),
 	};

@@ -65,6 +65,17 @@ static inline struct vtdd_domain *destination(const struct run *r, const struct 
 	return r->direction == CORE_FORWARD ? dd->next : dd->dom;
 }
 
+/* Bits of them in dirty and flushing. Both the same where the device does not leave its domain. */
+static inline unsigned int source_bit(const struct run *r, const struct vtdd_device *dd)
+{
+	return 1u << (r->direction == CORE_FORWARD || dd->next == dd->dom ? dd->cur : !dd->cur);
+}
+
+static inline unsigned int destination_bit(const struct run *r, const struct vtdd_device *dd)
+{
+	return 1u << (r->direction == CORE_FORWARD && dd->next != dd->dom ? !dd->cur : dd->cur);
+}
+
 /* ---- plans ---- */
 
 static void plan_towards(struct vtdd_iommu *vi, struct vtdd_device *dd, const struct vtdd_domain *dom)
@@ -86,6 +97,7 @@ static void begin_plan(struct vtdd_device *dd)
 	dd->syncs_left = dd->plan.syncs;
 	dd->synced = false;
 	dd->planned = false;
+	dd->flushing = 0;
 }
 
 /* ---- stores ---- */
@@ -161,7 +173,7 @@ static void advance(struct run *r, struct vtdd_device *dd)
 
 /* ---- invalidations of a round ---- */
 
-static void add_flush(struct run *r, const struct vtdd_device *dd, struct vtdd_inv *inv)
+static void add_flush(struct run *r, struct vtdd_device *dd, struct vtdd_inv *inv)
 {
 	const struct vtdd_domain *from = source(r, dd), *to = destination(r, dd);
 
@@ -169,12 +181,14 @@ static void add_flush(struct run *r, const struct vtdd_device *dd, struct vtdd_i
 		vtdd_domain_flush(r->vi, dd->dom, inv);
 		if (dd->next)
 			vtdd_domain_flush(r->vi, dd->next, inv);
+		dd->flushing = dd->dirty;
 	} else if (from != to && dd->plan.n) {
 		vtdd_domain_flush(r->vi, from, inv);
+		dd->flushing = source_bit(r, dd);
 	}
 }
 
-/* The mistake: a tag that nobody will carry any more is free at once, so its flush has nothing to name. */
+/* The mistake: a tag that nobody will carry any more is free as soon as its flush is about to be submitted. */
 static void reuse_early(struct run *r)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
@@ -255,10 +269,10 @@ static int invalidate(struct run *r, bool flush)
 		widen_config(r);
 	if (!flush)
 		return submit(r, &r->config);
-	if (mutant(MUTANT_TAG_REUSE_EARLY))
-		reuse_early(r);
 	if (r->vi->two_waits || mutant(MUTANT_SWAP_INV) || !merge(r))
 		return invalidate_apart(r);
+	if (mutant(MUTANT_TAG_REUSE_EARLY))
+		reuse_early(r);
 	return submit(r, &r->config);
 }
 
@@ -291,6 +305,8 @@ static int run_plans(struct run *r)
 			if (dd->synced)
 				dd->n_stale = 0;
 			dd->synced = false;
+			dd->dirty &= ~dd->flushing;
+			dd->flushing = 0;
 		}
 	}
 	return 0;
@@ -325,7 +341,8 @@ int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 	if (dd->next)
 		return -EBUSY; /* parking failed: hardware may be on either of two domains already */
 	/* On the new list from now on: early does no harm, unmaps flush a tag that nobody fills. */
-	err = vtdd_domain_join(vi, to, to != dd->dom ? &dd->node[!dd->cur] : NULL);
+	err = vtdd_domain_join(vi, to, to == dd->dom || mutant(MUTANT_LIST_ADD_LATE) ? NULL :
+										      &dd->node[!dd->cur]);
 	if (err) {
 		snprintf(report->reason, sizeof(report->reason), "all %u domain ids are in use",
 			 vi->tags.ids.last);
@@ -340,10 +357,22 @@ int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 	return 0;
 }
 
+/* Whether a flush of what node[@i]'s domain may have left for the device completed; it is left now. */
+static bool take_clean(struct vtdd_device *dd, unsigned int i)
+{
+	bool clean = !(dd->dirty >> i & 1);
+
+	dd->dirty &= ~(1u << i);
+	return clean;
+}
+
 /* The device stays where it is. */
 static void drop_next(struct vtdd_iommu *vi, struct vtdd_device *dd)
 {
-	vtdd_domain_leave(vi, dd->next, dd->next != dd->dom ? &dd->node[!dd->cur] : NULL);
+	if (dd->next != dd->dom)
+		vtdd_domain_leave(vi, dd->next, &dd->node[!dd->cur], take_clean(dd, !dd->cur));
+	else
+		vtdd_domain_leave(vi, dd->next, NULL, true);
 	dd->next = NULL;
 }
 
@@ -351,10 +380,12 @@ static void drop_next(struct vtdd_iommu *vi, struct vtdd_device *dd)
 static void drop_current(struct vtdd_iommu *vi, struct vtdd_device *dd)
 {
 	if (dd->next != dd->dom) {
-		vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur]);
+		if (mutant(MUTANT_LIST_ADD_LATE))
+			vtdd_domain_list(vi, dd->next, &dd->node[!dd->cur]);
+		vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur], take_clean(dd, dd->cur));
 		dd->cur = !dd->cur;
 	} else {
-		vtdd_domain_leave(vi, dd->dom, NULL);
+		vtdd_domain_leave(vi, dd->dom, NULL, true);
 	}
 	dd->dom = dd->next;
 	dd->next = NULL;
@@ -365,7 +396,7 @@ static void drop_all(struct vtdd_iommu *vi, struct vtdd_device *dd)
 {
 	if (dd->next)
 		drop_next(vi, dd);
-	vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur]);
+	vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur], take_clean(dd, dd->cur));
 	dd->dom = to_vtdd_domain(vi->base.blocking);
 }
 
@@ -413,6 +444,10 @@ static int run_slots(struct run *r, struct core_slot **slots, unsigned int n, en
 		if (after_failure || !dd->planned || direction == CORE_BACK)
 			plan_towards(r->vi, dd, destination(r, dd));
 		begin_plan(dd);
+		if (destination(r, dd)->kind != VTDD_KIND_BLOCKED)
+			dd->dirty |= destination_bit(r, dd);
+		if (mutant(MUTANT_LIST_DEL_EARLY) && direction == CORE_FORWARD && dd->next != dd->dom)
+			vtdd_domain_unlist(r->vi, dd->dom, &dd->node[dd->cur]);
 	}
 	return run_plans(r);
 }

@@ -7,6 +7,7 @@
  * after the entries were cleared, and its tag was clean: nothing to flush. Map
  * needs no invalidation, since hardware keeps nothing that is not present.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -14,6 +15,39 @@
 #include "update/mutant.h"
 
 /* ---- tags ---- */
+
+static void add_node_locked(struct vtdd_domain *dom, struct inv_node *node)
+{
+	node->tag = dom->tag;
+	/* 6.2: what tags a second-stage translation is the domain id alone. */
+	node->pasid = dom->kind == VTDD_KIND_SECOND ? UIOMMU_NO_PASID : VTDD_RID_PASID;
+	inv_list_add_locked(&dom->list, node);
+}
+
+/* Only a deliberate mistake leaves a node off the list. */
+static bool listed(const struct inv_node *node)
+{
+	assert(!node || node->list || mutant(MUTANT_LIST_ADD_LATE) || mutant(MUTANT_LIST_DEL_EARLY));
+	return node && node->list;
+}
+
+void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
+{
+	if (dom->kind == VTDD_KIND_BLOCKED)
+		return;
+	lock_take(&dom->list.lock);
+	add_node_locked(dom, node);
+	lock_drop(&dom->list.lock);
+	vi->ops->note(vi->hw, HW_NOTE_LIST_ADD, node->tag, node->rid);
+}
+
+void vtdd_domain_unlist(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
+{
+	if (dom->kind == VTDD_KIND_BLOCKED || !node->list)
+		return;
+	inv_list_del(&dom->list, node);
+	vi->ops->note(vi->hw, HW_NOTE_LIST_DEL, node->tag, node->rid);
+}
 
 int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
 {
@@ -31,12 +65,8 @@ int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_
 		tag_owner_revive(&vi->tags, dom->tag);
 	}
 	dom->attached++;
-	if (node) {
-		node->tag = dom->tag;
-		/* 6.2: what tags a second-stage translation is the domain id alone. */
-		node->pasid = dom->kind == VTDD_KIND_SECOND ? UIOMMU_NO_PASID : VTDD_RID_PASID;
-		inv_list_add_locked(&dom->list, node);
-	}
+	if (node)
+		add_node_locked(dom, node);
 unlock:
 	lock_drop(&dom->list.lock);
 	if (node && !err)
@@ -44,22 +74,35 @@ unlock:
 	return err;
 }
 
-void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
+/* The last attachment left: the tag is as clean as what the attachments left behind. */
+static void settle_tag_locked(struct vtdd_iommu *vi, struct vtdd_domain *dom)
 {
+	if (dom->tag == VTDD_NO_TAG)
+		return;
+	if (!dom->unclean) {
+		tag_owner_clean(&vi->tags, dom->tag);
+		return;
+	}
+	tag_quarantine(&vi->tags, dom->tag);
+	dom->tag = VTDD_NO_TAG;
+	dom->unclean = false;
+}
+
+void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, bool clean)
+{
+	bool del;
+
 	if (dom->kind == VTDD_KIND_BLOCKED)
 		return;
 	lock_take(&dom->list.lock);
-	if (node)
+	del = listed(node);
+	if (del)
 		inv_list_del_locked(&dom->list, node);
-	/*
-	 * Each attachment that ended was followed by a flush of the tag before it
-	 * came here, and an attachment that never was left nothing: with the last
-	 * one gone the tag is clean.
-	 */
-	if (!--dom->attached && dom->tag != VTDD_NO_TAG)
-		tag_owner_clean(&vi->tags, dom->tag);
+	dom->unclean |= !clean;
+	if (!--dom->attached)
+		settle_tag_locked(vi, dom);
 	lock_drop(&dom->list.lock);
-	if (node)
+	if (del)
 		vi->ops->note(vi->hw, HW_NOTE_LIST_DEL, node->tag, node->rid);
 }
 
@@ -229,13 +272,17 @@ int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
 	struct vtdd_iommu *vi = to_vtdd(domain->iommu);
 	struct vtdd_domain *dom = to_vtdd_domain(domain);
 	struct pgtable_gather gather = { .coarse = true };
+	bool leaf;
 	int err;
 
 	err = dom->pt.ops->unmap(&dom->pt, iova, size, &gather);
 	if (err)
 		return err;
-	if (gather.unmapped || gather.taken.n || flush_owed(dom))
-		err = flush_range(vi, dom, iova, size, !gather.taken.n);
+	leaf = !gather.taken.n;
+	if (mutant(MUTANT_TABLE_FREE_EARLY))
+		free_tables(vi, dom, &gather);
+	if (gather.unmapped || !leaf || flush_owed(dom))
+		err = flush_range(vi, dom, iova, size, leaf);
 	if (!gather.taken.n)
 		return err;
 	if (err)

@@ -52,6 +52,7 @@ struct vtdd_domain {
 	enum vtdd_kind kind;
 	struct inv_list list;		 /* its lock also protects attached, tag, stuck */
 	unsigned int attached;		 /* devices and prepared slots that hold the tag */
+	bool unclean;			 /* one of those that left was not flushed; list.lock */
 	uint32_t tag;			 /* VTDD_NO_TAG until the first attachment */
 	/*
 	 * Entry of a device on this domain; with the domain id once there is a tag, and
@@ -81,6 +82,12 @@ struct vtdd_device {
 	struct core_slot *slot;		 /* between prepare and finish */
 	unsigned int cur;		 /* node[cur] is on dom's list, the other is for next */
 	struct inv_node node[2];
+	/*
+	 * By the index of node[], a bit each. dirty: since the domain's last flush that
+	 * completed hardware may have kept translations for this device. flushing: the
+	 * batch under way has a flush of the domain.
+	 */
+	unsigned int dirty, flushing;
 	/* One run of a plan. */
 	struct plan plan;
 	bool planned; /* by prepare, not used yet */
@@ -165,8 +172,16 @@ int vtdd_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_p
  * lock, once for both.
  */
 int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
-/* One less, and @node off the list. What the attachment may have left in caches was flushed. */
-void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
+/*
+ * One less, and @node off the list. @clean: of what the attachment may have left in
+ * caches a flush completed. If that was not so for one of them, the tag is quarantined
+ * with the last one, and the domain takes another when it is attached again.
+ */
+void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, bool clean);
+/* A node of an attached domain onto its list, by itself. */
+void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
+/* A node off the list, before its domain is left. */
+void vtdd_domain_unlist(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
 /* Appends the flush of all translations under a domain's tag; nothing for blocked ones. */
 void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv);
 
