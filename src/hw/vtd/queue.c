@@ -446,6 +446,7 @@ bool vtd_queue_run(struct vtd_model *m)
 	if (!lock_try(&m->queue.lock))
 		return false;
 	did = process(m);
+	atomic_store_explicit(&m->queue.held, m->queue.n, memory_order_relaxed);
 	lock_drop(&m->queue.lock);
 	return did;
 }
@@ -472,13 +473,25 @@ void vtd_queue_enable(struct vtd_model *m, bool on)
 
 /* ---- a task of its own ---- */
 
+/*
+ * Whether there may be something to do, by loads alone: a lock that is tried in each turn
+ * would keep its cache line from those who submit. A window that holds a hung wait is
+ * looked at each time.
+ */
+static bool worth_a_look(struct vtd_model *m)
+{
+	return atomic_load_explicit(&m->regs.iqt, memory_order_relaxed) !=
+		       atomic_load_explicit(&m->regs.iqh, memory_order_relaxed) ||
+	       atomic_load_explicit(&m->queue.held, memory_order_relaxed);
+}
+
 static void serve(void *arg)
 {
 	struct vtd_model *m = arg;
 	struct task_spin spin = { 0 };
 
 	while (!atomic_load_explicit(&m->queue.stop, memory_order_acquire)) {
-		if (vtd_queue_run(m))
+		if (worth_a_look(m) && vtd_queue_run(m))
 			spin.turns = 0;
 		else
 			task_relax(&spin);

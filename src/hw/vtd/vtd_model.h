@@ -73,7 +73,10 @@ struct vtd_queue {
 	_Atomic uint32_t fail_in;	/* test hook: n > 0: the n-th descriptor from now fails */
 	_Atomic uint32_t fail_how;	/* enum vtd_fail */
 	_Atomic bool stop;
-	struct task_set *set;		/* own thread; production build */
+	_Atomic bool held;		/* own thread: the window was not empty when it was left */
+	/* Own thread; production build. Submitters read task: not in a line that that thread writes. */
+	char apart[64];
+	struct task_set *set;
 	struct task *task;
 };
 
@@ -92,7 +95,10 @@ struct vtd_model {
 	bool context_by_did;		/* legacy: device-selective takes only lines with the descriptor's domain id */
 	bool drain_by_kind;		/* DR drains reads only, DW writes only */
 	_Atomic uint64_t live;		/* root table address as latched, VTD_LIVE_TES */
-	_Atomic uint32_t relaxed;	/* turns of relax(), so that it yields now and then */
+	/* Turns of relax(), so that it yields now and then: waiters write it, in a line of its own. */
+	char apart[64];
+	_Atomic uint32_t relaxed;
+	char apart2[64];
 	struct cache cache;
 	struct vtd_regs regs;
 	struct vtd_queue queue;
