@@ -30,8 +30,9 @@ struct uiommu_txn;	/* a prepared replacement */
 struct uiommu_replace_opts {
 	size_t size;			/* sizeof(struct uiommu_replace_opts) */
 	enum uiommu_gap worst_gap;	/* a worse one is -EOPNOTSUPP, nothing touched */
-	uiommu_iova_t equal_start;	/* EQUAL: first IOVA ... */
-	uiommu_iova_t equal_last;	/* ... and last IOVA that translates alike in both */
+	/* EQUAL: the range of IOVAs that the caller cares about. Checked for order, not used yet. */
+	uiommu_iova_t equal_start;
+	uiommu_iova_t equal_last;	/* inclusive */
 };
 
 /*
@@ -127,7 +128,8 @@ UIOMMU_API int uiommu_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t i
  * alive as long as the group). Only while the group is on its default or blocking
  * domain: -EBUSY otherwise. Without one the default is the blocking domain. A group
  * that waits on its default moves to the new one, unless it was put on blocking by
- * a call; if that fails nothing changed.
+ * a call; if that fails nothing changed. What detaching to it needs is reserved
+ * here: -ENOSPC, -ENOMEM if it is not there.
  */
 UIOMMU_API int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_domain *domain);
 UIOMMU_API struct uiommu_domain *uiommu_group_domain(struct uiommu_group *group);

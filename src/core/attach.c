@@ -137,8 +137,11 @@ int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_do
 	}
 	if (domain == group->default_domain)
 		goto unlock;
+	/* Going there must not fail later, so what it needs is taken now. */
+	if (group->iommu->ops->reserve)
+		err = group->iommu->ops->reserve(domain);
 	/* A group that waits on its default follows it; one that was blocked stays blocked. */
-	if (!group->blocked)
+	if (!err && !group->blocked)
 		err = group_set_domain(group, domain, CORE_TO_DEFAULT, NULL, &plan, false);
 	if (!err) {
 		domain_get(domain);

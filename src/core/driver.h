@@ -60,6 +60,13 @@ struct iommu_ops {
 		   unsigned int prot);
 	int (*unmap)(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
 	int (*iova_to_phys)(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa);
+	/*
+	 * Optional. The domain becomes a group's default: what prepare towards it needs
+	 * of the domain itself (a tag) is reserved from now on until domain_free, whoever
+	 * else takes what is left. Any number of times for one domain, by several threads
+	 * at once. 0, -ENOSPC, -ENOMEM.
+	 */
+	int (*reserve)(struct uiommu_domain *domain);
 
 	/*
 	 * A device appears: allocate dev->drv and whatever later operations must not

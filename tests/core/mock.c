@@ -90,6 +90,16 @@ static int mock_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, u
 	return 0;
 }
 
+static int mock_reserve(struct uiommu_domain *domain)
+{
+	struct mock_iommu *m = to_mock(domain->iommu);
+
+	lock_take(&m->lock);
+	m->reserves++;
+	lock_drop(&m->lock);
+	return m->no_reserve ? -ENOSPC : 0;
+}
+
 static int mock_probe(struct uiommu_device *dev)
 {
 	struct mock_iommu *m = to_mock(dev->iommu);
@@ -311,6 +321,7 @@ static const struct iommu_ops mock_ops = {
 	.map = mock_map,
 	.unmap = mock_unmap,
 	.iova_to_phys = mock_iova_to_phys,
+	.reserve = mock_reserve,
 	.probe = mock_probe,
 	.release = mock_release,
 	.prepare = mock_prepare,

@@ -42,6 +42,8 @@ struct mock_iommu {
 	struct mock_faults faults;
 	struct mock_hw hw[MOCK_DEVS];
 	enum uiommu_gap gap[MOCK_DEVS], best_gap;	/* what prepare reports */
+	bool no_reserve;		/* reserve fails */
+	unsigned int reserves;
 	unsigned int prepares, commits, backs, aborts, finishes, parks, maps;
 	unsigned int commit_slots;	/* of the last commit */
 	bool saw_opts;

@@ -407,6 +407,26 @@ static void test_stuck_removed(void **state)
 	world_destroy(w);
 }
 
+/* A default domain has what detaching to it needs from the beginning, or does not become one. */
+static void test_default_is_reserved(void **state)
+{
+	struct world *w = populated();
+	struct mock_iommu *m = to_mock(w->iommu[0]);
+
+	(void)state;
+	world_attach(w, 0, 1);
+	world_block(w, 0);
+	m->no_reserve = true;
+	assert_int_equal(uiommu_group_set_default_domain(w->group[0], w->domain[2]), -ENOSPC);
+	assert_int_equal(m->reserves, 1);
+	world_compare(w);
+	m->no_reserve = false;
+	assert_int_equal(world_set_default(w, 0, 2), 0);
+	assert_int_equal(m->reserves, 2);
+	world_detach(w, 0);
+	world_destroy(w);
+}
+
 /* A stuck device refuses what may fail, and detach tries again. */
 static void test_stuck_stays(void **state)
 {
@@ -441,6 +461,7 @@ int main(void)
 		cmocka_unit_test(test_register),
 		cmocka_unit_test(test_stuck_removed),
 		cmocka_unit_test(test_stuck_stays),
+		cmocka_unit_test(test_default_is_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

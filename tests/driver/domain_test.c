@@ -263,6 +263,46 @@ static void tag_lives_with_its_domain(void **state)
 	rig_end(&rig);
 }
 
+/* A default that nobody was on yet has its tag all the same: a detach to it finds it, whoever took the rest. */
+static void default_never_attached_has_a_tag(void **state)
+{
+	struct uiommu_domain *a, *b, *c;
+	struct vtdd_iommu *vi;
+	struct rig_dev dev;
+	uint64_t wa, wb;
+	uint32_t tag;
+	struct rig rig;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	vi = to_vtdd(rig.iommu);
+	rig_dev_add(&rig, &dev, 0x33);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	b = rig_domain(&rig, D_SECOND_B, &wb);
+	c = rig_paging(&rig, UIOMMU_STAGE_SECOND);
+	/* Blocked by a call, it does not follow its default. */
+	assert_int_equal(uiommu_attach_group(dev.group, a, NULL), 0);
+	uiommu_block_group(dev.group);
+	assert_int_equal(uiommu_group_set_default_domain(dev.group, b), 0);
+	assert_int_equal(to_vtdd_domain(b)->attached, 0);
+	assert_int_equal(uiommu_attach_group(dev.group, a, NULL), 0);
+	while (!tag_get(&vi->tags, &tag))
+		;
+	uiommu_detach_group(dev.group);
+	assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
+	assert_int_equal(rig_look(&rig, dev.port), wb);
+	/* Without a tag it does not become a default. */
+	uiommu_block_group(dev.group);
+	assert_int_equal(uiommu_group_set_default_domain(dev.group, c), -ENOSPC);
+	uiommu_detach_group(dev.group);
+	assert_int_equal(rig_look(&rig, dev.port), wb);
+	assert_int_equal(uiommu_group_set_default_domain(dev.group, uiommu_blocking_domain(rig.iommu)), 0);
+	rig_dev_remove(&dev);
+	rig_domain_free(a);
+	rig_domain_free(b);
+	rig_domain_free(c);
+	rig_end(&rig);
+}
+
 static void no_tag_left(void **state)
 {
 	struct uiommu_domain_opts o = { .size = sizeof(o), .type = UIOMMU_DOMAIN_IDENTITY };
@@ -468,6 +508,7 @@ int main(void)
 		cmocka_unit_test(capabilities_decide),
 		cmocka_unit_test(unit_is_left_reusable),
 		cmocka_unit_test(tag_lives_with_its_domain),
+		cmocka_unit_test(default_never_attached_has_a_tag),
 		cmocka_unit_test(no_tag_left),
 		cmocka_unit_test(allocations_fail),
 		cmocka_unit_test(create_allocations_fail),

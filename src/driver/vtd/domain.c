@@ -106,6 +106,17 @@ void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct in
 		vi->ops->note(vi->hw, HW_NOTE_LIST_DEL, node->tag, node->rid);
 }
 
+int vtdd_domain_reserve(struct uiommu_domain *domain)
+{
+	struct vtdd_iommu *vi = to_vtdd(domain->iommu);
+	struct vtdd_domain *dom = to_vtdd_domain(domain);
+	int err = vtdd_domain_join(vi, dom, NULL);
+
+	if (!err)
+		vtdd_domain_leave(vi, dom, NULL, true);
+	return err;
+}
+
 void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv)
 {
 	if (mutant(MUTANT_NO_IOTLB_INV))

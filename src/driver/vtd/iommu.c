@@ -197,6 +197,7 @@ static const struct iommu_ops vtdd_ops = {
 	.map = vtdd_map,
 	.unmap = vtdd_unmap,
 	.iova_to_phys = vtdd_iova_to_phys,
+	.reserve = vtdd_domain_reserve,
 	.probe = vtdd_probe,
 	.release = vtdd_release,
 	.prepare = vtdd_prepare,

@@ -16,10 +16,10 @@
  *    driver demands): present after not present needs no invalidation.
  * 5. Nothing allocates between prepare and finish, nor in unmap, park, release.
  *
- * A tag is taken when a domain is first attached (an identity domain takes it when
- * it is made) and kept, clean, until the domain is freed: a replacement between two
- * living domains then touches no allocator, and a way back to a default domain
- * never lacks a tag.
+ * A tag is taken when a domain is first attached or becomes a default (an identity
+ * domain takes it when it is made) and kept, clean, until the domain is freed: a
+ * replacement between two living domains then touches no allocator, and a way back to
+ * a default domain never lacks a tag.
  */
 #ifndef DRIVER_VTD_VTD_H
 #define DRIVER_VTD_VTD_H
@@ -182,6 +182,8 @@ void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct in
 void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
 /* A node off the list, before its domain is left. */
 void vtdd_domain_unlist(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
+/* Takes a tag if there is none yet; it stays until the domain is freed. 0, -ENOSPC. */
+int vtdd_domain_reserve(struct uiommu_domain *domain);
 /* Appends the flush of all translations under a domain's tag; nothing for blocked ones. */
 void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv);
 
