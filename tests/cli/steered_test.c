@@ -182,7 +182,7 @@ static size_t take_part(struct CMUnitTest *tests, size_t n, const char *part)
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[N_VARIANTS + MUTANT_COUNT];
+	struct CMUnitTest tests[N_VARIANTS + MUTANT_SCENARIO_COUNT];
 	size_t n = 0, i;
 
 	memset(tests, 0, sizeof(tests));
@@ -190,7 +190,7 @@ int main(int argc, char **argv)
 		data[i] = (unsigned char)(i * 31 + (i >> 8));
 	for (i = 0; i < N_VARIANTS; i++)
 		tests[n++] = (struct CMUnitTest){ variants[i].name, test_seeds, NULL, NULL, &variants[i] };
-	for (i = MUTANT_NONE + 1; i < MUTANT_COUNT; i++)
+	for (i = MUTANT_NONE + 1; i < MUTANT_SCENARIO_COUNT; i++)
 		tests[n++] = (struct CMUnitTest){ mutant_name((enum mutant)i), test_mutant, NULL, NULL,
 						  (void *)i };
 	n = take_part(tests, n, argc > 1 ? argv[1] : NULL);
