@@ -496,7 +496,8 @@ static void legacy_granularities(enum uiommu_preset preset)
 			v = version_at(&w, i, UIOMMU_NO_PASID, place(i, 4, &level));
 			if (i < 2 || i == 3)	/* and the tables, where they are cached */
 				if (v != (ctx_gone ? 2 : NEW_LEAF))
-					fail_msg("preset %d, invalidation %u, port %u: version %u", (int)preset, n, i, v);
+					fail_msg("preset %d, invalidation %u, port %u: version %u",
+						 (int)preset, n, i, v);
 		}
 		end(&w);
 	}

@@ -568,7 +568,8 @@ static void test_drain(void **state)
 		/* No bit, or only the other direction's: found. */
 		assert_true(late_landings(0, false, reads) > 0);
 		other = late_landings(reads ? dw : dr, false, reads);
-		print_message("# only %s drained: %u of %u seeds\n", reads ? "writes" : "reads", other, SEEDS);
+		print_message("# only %s drained: %u of %u seeds\n", reads ? "writes" : "reads", other,
+			      SEEDS);
 		assert_true(other > 0);
 	}
 }

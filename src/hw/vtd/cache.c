@@ -300,7 +300,8 @@ out:
 struct range {
 	uint64_t addr, mask;	/* mask: the bits below the range's size */
 	uint64_t tag;
-	uint64_t compare[IOTLB_TYPES];	/* by type: the parts of the tag that must be equal; 0: not this type */
+	/* By type: the parts of the tag that must be equal; 0: not this type. */
+	uint64_t compare[IOTLB_TYPES];
 	uint64_t number;	/* of the invalidation; 0: an eviction */
 	bool tables;		/* whether it names tables, too */
 };
@@ -386,6 +387,7 @@ void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int 
 
 	gen_set(&c->did[did].iotlb_first, r.number);
 	range_remove(c, &r);
+	cache_inv_end(c, r.number);
 }
 
 void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am,
@@ -402,4 +404,5 @@ void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64
 	};
 
 	range_remove(c, &r);
+	cache_inv_end(c, r.number);
 }

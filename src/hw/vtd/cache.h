@@ -8,15 +8,17 @@
  * Invalidations come from one thread at a time (the invalidation queue's lock).
  *
  * Invariants:
- * 1. Each invalidation is numbered: it raises the count first, then stores its number
- *    to the generations that it names, then takes out single lines under their set's
- *    lock and leaves its number in each set that it looked at. All with release order.
+ * 1. Invalidations are numbered. Each stores its number to the generations that it
+ *    names, takes out single lines under their set's lock and leaves its number in each
+ *    set that it looked at; last it raises the count to its number. All with release
+ *    order.
  * 2. A stamp is the count when a transaction began. Whoever has a stamp of n or more
- *    has seen all that was stored before invalidation n began, in memory too.
+ *    has seen all that invalidation n did and all that was stored before it, in memory
+ *    too; whoever has a lower one may have read older things.
  * 3. A line carries its transaction's stamp and exists only while no generation that it
  *    depends on is above it. So a line whose transaction began before an invalidation
- *    that covers it is dead when that completes, also if it is filled afterwards; and
- *    one that does not cover it neither ends the line nor refuses its fill.
+ *    that covers it ended is dead when that completes, also if it is filled afterwards;
+ *    and one that does not cover it neither ends the line nor refuses its fill.
  * 4. Lines that are taken out singly: a fill compares its stamp with the set's number
  *    under the set's lock. Either the filler had the lock first, then the invalidation
  *    finds the line; or the invalidation had it first, then the filler sees its number.
@@ -24,9 +26,9 @@
  *    that cache after it completed. What was read counts from the transaction's begin:
  *    the entries that led to a translation are covered with it. What a transaction has
  *    read already it may still use, once; whoever must know that it has ended drains.
- * 6. A transaction that begins inside an invalidation may hit a line that is about to
- *    end. What it derives from the line belongs to another cache, whose invalidation
- *    comes later (6.5.3.3) and by (3) ends it.
+ * 6. A transaction with a stamp of n or more hits no line that n covers (2): what it
+ *    derives from a cached table or entry is not older than n. This is why the count
+ *    comes last in (1).
  * 7. A context-cache invalidation does nothing to PASID lines, nor either to IOTLB lines.
  * 8. Not-present and faulting entries are never cached (CAP.CM=0, 6.1). The tables that
  *    led to one may be.
@@ -43,6 +45,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/choice.h"
 #include "base/lock.h"
 
 struct alloc;
@@ -163,23 +166,33 @@ static inline _Atomic uint64_t *pair_gen(struct cache *c, uint16_t did, uint16_t
 	return &c->pasid[(rid + did * 0x9E37u) % CACHE_PASIDS].context;
 }
 
-/* Whether nothing that covers the line began since @stamp. @own: the port's generation. */
-static inline bool cache_context_current(struct cache *c, _Atomic uint64_t *own, uint64_t stamp)
+/*
+ * The last invalidation that covers a line, which is dead if that is above its stamp.
+ * @own: the port's generation.
+ */
+static inline uint64_t cache_context_gen(struct cache *c, _Atomic uint64_t *own)
 {
-	return gen_read(&c->context_gen) <= stamp && gen_read(own) <= stamp;
+	uint64_t all = gen_read(&c->context_gen), one = gen_read(own);
+
+	return all > one ? all : one;
 }
 
-static inline bool cache_legacy_current(struct cache *c, _Atomic uint64_t *own, uint16_t rid, uint16_t did,
-					uint64_t stamp)
+static inline uint64_t cache_legacy_gen(struct cache *c, _Atomic uint64_t *own, uint16_t rid, uint16_t did)
 {
-	return cache_context_current(c, own, stamp) && gen_read(&c->did[did].context) <= stamp &&
-	       gen_read(pair_gen(c, did, rid)) <= stamp;
+	uint64_t gen = cache_context_gen(c, own), domain = gen_read(&c->did[did].context);
+	uint64_t pair = gen_read(pair_gen(c, did, rid));
+
+	gen = domain > gen ? domain : gen;
+	return pair > gen ? pair : gen;
 }
 
-static inline bool cache_pasid_current(struct cache *c, uint16_t did, uint32_t pasid, uint64_t stamp)
+static inline uint64_t cache_pasid_gen(struct cache *c, uint16_t did, uint32_t pasid)
 {
-	return gen_read(&c->pasid_gen) <= stamp && gen_read(&c->did[did].pasid) <= stamp &&
-	       gen_read(&pasid_gens(c, did, pasid)->pasid) <= stamp;
+	uint64_t gen = gen_read(&c->pasid_gen), domain = gen_read(&c->did[did].pasid);
+	uint64_t pair = gen_read(&pasid_gens(c, did, pasid)->pasid);
+
+	gen = domain > gen ? domain : gen;
+	return pair > gen ? pair : gen;
 }
 
 /*
@@ -195,7 +208,7 @@ void config_drop(struct config_line *line);
 bool iotlb_lookup(struct cache *c, struct iotlb_line *line);
 /* The same for the way to a table of level line->size, with line->type. */
 bool iotlb_lookup_table(struct cache *c, struct iotlb_line *line);
-/* Publishes unless an invalidation that covers it began since @stamp, or another filler is at that set. */
+/* Publishes unless an invalidation after @stamp covers it, or another filler is at that set. */
 void iotlb_fill(struct cache *c, uint64_t stamp, const struct iotlb_line *line);
 /* Takes out the line that iotlb_lookup() would find, as any eviction may. */
 void iotlb_evict(struct cache *c, const struct iotlb_line *line);
@@ -205,10 +218,14 @@ void iotlb_evict(struct cache *c, const struct iotlb_line *line);
 /* The number of the one that begins (1). */
 static inline uint64_t cache_inv_begin(struct cache *c)
 {
-	uint64_t n = atomic_load_explicit(&c->count, memory_order_relaxed) + 1;
+	return atomic_load_explicit(&c->count, memory_order_relaxed) + 1;
+}
 
+static inline void cache_inv_end(struct cache *c, uint64_t n)
+{
+	/* Transactions may begin in the middle of an invalidation. */
+	choice_interleave(CHOICE_COMMAND);
 	atomic_store_explicit(&c->count, n, memory_order_release);
-	return n;
 }
 
 static inline void gen_set(_Atomic uint64_t *gen, uint64_t n)
@@ -216,56 +233,66 @@ static inline void gen_set(_Atomic uint64_t *gen, uint64_t n)
 	atomic_store_explicit(gen, n, memory_order_release);
 }
 
-/* 6.5.2.1 context-cache; device-selective is up to the caller: the port's own generation. */
+/* An invalidation that is just one generation. */
+static inline void gen_inv(struct cache *c, _Atomic uint64_t *gen)
+{
+	uint64_t n = cache_inv_begin(c);
+
+	gen_set(gen, n);
+	cache_inv_end(c, n);
+}
+
+/* 6.5.2.1 context-cache; device-selective is up to the caller, between cache_inv_begin() and _end(). */
 static inline void cache_context_all(struct cache *c)
 {
-	gen_set(&c->context_gen, cache_inv_begin(c));
+	gen_inv(c, &c->context_gen);
 }
 
 static inline void cache_context_domain(struct cache *c, uint16_t did)
 {
-	gen_set(&c->did[did].context, cache_inv_begin(c));
+	gen_inv(c, &c->did[did].context);
 }
 
-/* Legacy mode, device-selective, one requester; n from cache_inv_begin(). Lines with another domain id stay. */
+/* Legacy mode, device-selective, one requester. Lines with another domain id stay. */
 static inline void cache_context_pair(struct cache *c, uint16_t did, uint16_t rid, uint64_t n)
 {
 	gen_set(pair_gen(c, did, rid), n);
 }
 
 /* 6.5.2.2 PASID-cache */
-static inline uint64_t cache_pasid_begin(struct cache *c)
+static inline void gen_inv_pasid(struct cache *c, _Atomic uint64_t *gen)
 {
 	uint64_t n = cache_inv_begin(c);
 
 	gen_set(&c->pasid_any, n);
-	return n;
+	gen_set(gen, n);
+	cache_inv_end(c, n);
 }
 
 static inline void cache_pasid_all(struct cache *c)
 {
-	gen_set(&c->pasid_gen, cache_pasid_begin(c));
+	gen_inv_pasid(c, &c->pasid_gen);
 }
 
 static inline void cache_pasid_domain(struct cache *c, uint16_t did)
 {
-	gen_set(&c->did[did].pasid, cache_pasid_begin(c));
+	gen_inv_pasid(c, &c->did[did].pasid);
 }
 
 static inline void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid)
 {
-	gen_set(&pasid_gens(c, did, pasid)->pasid, cache_pasid_begin(c));
+	gen_inv_pasid(c, &pasid_gens(c, did, pasid)->pasid);
 }
 
 /* 6.5.2.3 IOTLB */
 static inline void iotlb_inv_all(struct cache *c)
 {
-	gen_set(&c->iotlb_gen, cache_inv_begin(c));
+	gen_inv(c, &c->iotlb_gen);
 }
 
 static inline void iotlb_inv_domain(struct cache *c, uint16_t did)
 {
-	gen_set(&c->did[did].iotlb, cache_inv_begin(c));
+	gen_inv(c, &c->did[did].iotlb);
 }
 
 /*
@@ -280,7 +307,7 @@ void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int 
  */
 static inline void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid)
 {
-	gen_set(&pasid_gens(c, did, pasid)->iotlb, cache_inv_begin(c));
+	gen_inv(c, &pasid_gens(c, did, pasid)->iotlb);
 }
 
 void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am,

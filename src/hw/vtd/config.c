@@ -65,8 +65,8 @@ static unsigned int kth(unsigned int left, unsigned int k, bool from_above)
 
 /* One entry on its way in. */
 struct fetch {
-	uint64_t since;		/* stamp of this try */
-	bool blind;		/* a PASID-cache invalidation began before the domain id was read */
+	uint64_t since;		/* this try came after this invalidation, or the begin of it */
+	uint64_t blind;		/* last PASID-cache invalidation when the domain id was read */
 };
 
 static int fetch_once(struct vtd_txn *t, struct fetch *f, uint64_t pa, unsigned int units, uint64_t *e)
@@ -90,7 +90,7 @@ static int fetch_once(struct vtd_txn *t, struct fetch *f, uint64_t pa, unsigned 
 		if (err)
 			return err;
 		if (i == 0)
-			f->blind = gen_read(&t->model->cache.pasid_any) > f->since;
+			f->blind = gen_read(&t->model->cache.pasid_any);
 		if (i == 0 && !(e[0] & ENTRY_P))
 			return 0;	/* nothing else counts (9.x: ignored when P=0) */
 		left &= ~(1u << i);
@@ -114,32 +114,38 @@ static int fetch_whole(struct vtd_txn *t, struct fetch *f, uint64_t pa, unsigned
 	return err;
 }
 
-/* (2) */
-static bool covered(struct vtd_txn *t, const struct fetch *f, unsigned int units, const uint64_t *e)
+/* (2) The last invalidation that covers what was fetched; 0: none. */
+static uint64_t covered(struct vtd_txn *t, const struct fetch *f, unsigned int units, const uint64_t *e)
 {
 	struct cache *c = &t->model->cache;
+	uint64_t gen;
 
 	if (units == SM_CONTEXT_UNITS)
-		return !cache_context_current(c, &t->port->context_gen, f->since);
-	return units == PASID_UNITS &&
-	       (f->blind || !cache_pasid_current(c, (uint16_t)field_get(VTD_PE1_DID, e[1]), t->pasid, f->since));
+		return cache_context_gen(c, &t->port->context_gen);
+	if (units != PASID_UNITS)
+		return 0;
+	gen = cache_pasid_gen(c, (uint16_t)field_get(VTD_PE1_DID, e[1]), t->pasid);
+	return f->blind > gen ? f->blind : gen;
 }
 
 static int fetch_entry(struct vtd_txn *t, uint64_t pa, unsigned int units, uint64_t *e)
 {
-	struct fetch f;
+	struct fetch f = { 0 };
+	uint64_t gen = cache_begin(&t->model->cache);
 	int err;
 
 	if (pa & vtd_beyond_haw(&t->model->caps))
 		return -1;
 	do {
-		f = (struct fetch) { .since = cache_begin(&t->model->cache) };
+		/* Not the count, once it was covered: whoever raises it may not be running. */
+		f.since = gen;
 		memset(e, 0, units * 16);
 		if (t->model->preset == UIOMMU_PRESET_QEMU)
 			err = fetch_whole(t, &f, pa, units, e);
 		else
 			err = fetch_once(t, &f, pa, units, e);
-	} while (!err && (e[0] & ENTRY_P) && covered(t, &f, units, e));
+		gen = covered(t, &f, units, e);
+	} while (!err && (e[0] & ENTRY_P) && gen > f.since);
 	return err;
 }
 
@@ -204,7 +210,7 @@ static enum vtd_reason lookup_legacy(struct vtd_txn *t)
 	if (t->req->pasid != UIOMMU_NO_PASID)
 		return VTD_RTA_2;
 	if (cached(t, &port->context, KEY_LEGACY, &ctx, sizeof(ctx), &stamp) &&
-	    cache_legacy_current(c, &port->context_gen, port->port.rid, ctx.did, stamp)) {
+	    cache_legacy_gen(c, &port->context_gen, port->port.rid, ctx.did) <= stamp) {
 		t->fpd |= ctx.fpd;
 	} else {
 		reason = read_context(t, &ctx);
@@ -290,7 +296,7 @@ static enum vtd_reason lookup_sm_context(struct vtd_txn *t, struct vtd_sm_contex
 	uint64_t stamp;
 
 	if (cached(t, &port->context, KEY_SCALABLE, ctx, sizeof(*ctx), &stamp) &&
-	    cache_context_current(c, &port->context_gen, stamp)) {
+	    cache_context_gen(c, &port->context_gen) <= stamp) {
 		t->fpd |= ctx->fpd;
 		return VTD_OK;
 	}
@@ -317,7 +323,7 @@ static enum vtd_reason lookup_scalable(struct vtd_txn *t)
 	line = &t->port->pasid[t->pasid % VTD_PORT_PASIDS];
 	key = (uint64_t)t->pasid << 32 | KEY_PASID;
 	if (cached(t, line, key, &t->xlat, sizeof(t->xlat), &stamp) &&
-	    cache_pasid_current(c, t->xlat.did, t->pasid, stamp)) {
+	    cache_pasid_gen(c, t->xlat.did, t->pasid) <= stamp) {
 		t->fpd |= t->xlat.fpd;
 		return VTD_OK;
 	}

@@ -221,6 +221,7 @@ static void context_device(struct vtd_model *m, uint16_t did, uint16_t sid, unsi
 			gen_set(&port->context_gen, n);
 	}
 	lock_drop(&m->ports_lock);
+	cache_inv_end(&m->cache, n);
 }
 
 static void execute_cc(struct vtd_model *m, uint64_t d)

@@ -67,7 +67,7 @@ struct vtd_queue {
 	/* And one that is never filled: who shifts looks one ahead. */
 	uint64_t window[VTD_QUEUE_WINDOW + 1][2];
 	unsigned int n;			/* descriptors in window, oldest first */
-	unsigned int drain;		/* kinds of access (base/quiesce.h) that commands since the last drain name */
+	unsigned int drain;		/* kinds of access that commands since the last drain named */
 	bool last_was_wait;
 	bool hung;			/* test hook: a wait that never completes was met */
 	_Atomic uint32_t fail_in;	/* test hook: n > 0: the n-th descriptor from now fails */
@@ -92,7 +92,7 @@ struct vtd_model {
 	enum uiommu_preset preset;
 	bool caching;			/* false: every transaction reads memory */
 	bool cache_pass;		/* pass-through translations are cached too */
-	bool context_by_did;		/* legacy: device-selective takes only lines with the descriptor's domain id */
+	bool context_by_did;		/* legacy: device-selective goes by the domain id too */
 	bool drain_by_kind;		/* DR drains reads only, DW writes only */
 	_Atomic uint64_t live;		/* root table address as latched, VTD_LIVE_TES */
 	/* Turns of relax(), so that it yields now and then: waiters write it, in a line of its own. */
