@@ -101,7 +101,8 @@ UIOMMU_API enum uiommu_stage uiommu_domain_stage(const struct uiommu_domain *dom
  * All multiples of 4096, @size > 0, @prot of enum uiommu_prot (at least one bit).
  * Uses the largest entries that fit. Any thread; threads need no common lock on
  * disjoint ranges. Returns 0; -EINVAL; -ERANGE (outside of the domain or of the
- * hardware's address width); -EEXIST (something is mapped there); -ENOMEM; on
+ * hardware's address width); -EOPNOTSUPP (write-only, first stage); -EEXIST
+ * (something is mapped there); -ENOMEM; on
  * error nothing of the call stays mapped. -EIO, -ETIMEDOUT: it failed for one of
  * the last two reasons, and so did hardware when it was to forget what had been
  * mapped meanwhile: devices may still reach these pages, as after such an error of
@@ -178,7 +179,8 @@ struct uiommu_replace_target {
  * uiommu_replace_prepare - reserve all that a replacement may need
  * Nothing that hardware can see changes. Each group is pinned until commit or
  * abort: other attaches and replacements get -EBUSY, detach and device removal cancel.
- * A group may occur once (-EINVAL). The caller owns *@txn and must commit or abort it.
+ * A group may occur once (-EINVAL). The caller owns *@txn and must commit or abort it;
+ * on error it is NULL.
  */
 UIOMMU_API int uiommu_replace_prepare(struct uiommu_ctx *ctx, const struct uiommu_replace_target *targets,
 				      unsigned int n, const struct uiommu_replace_opts *opts,

@@ -43,11 +43,11 @@ enum uiommu_gap {
 	 * new. No order is promised among accesses, pages or devices until then.
 	 */
 	UIOMMU_GAP_NONE,
-	/* That, for accesses that translate alike in both (opts.equal_range). */
+	/* That, for accesses that translate alike in both domains. No strategy gives it yet. */
 	UIOMMU_GAP_EQUAL,
 	/* Some accesses may be blocked meanwhile. */
 	UIOMMU_GAP_BLOCKED,
-	/* The device decides (virtio-iommu). */
+	/* The device decides. No hardware that is here does. */
 	UIOMMU_GAP_UNKNOWN,
 };
 

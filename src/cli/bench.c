@@ -81,6 +81,11 @@ static void print_table(const struct bench_table *t, const struct cli_term *term
 	char a[32], b[32], c[32], d[32];
 	unsigned int i;
 
+	printf("Time of one replacement of a domain with 1e2 to 1e6 mappings (replace.cpu), of one\n"
+	       "with DMA engines online (replace.drain), with the queue on a thread of its own\n"
+	       "(replace.thread). Peer: unmapping and mapping all of it (remap). Limits: one 16-byte\n"
+	       "compare-and-swap, a grace period of RCU, a spinning hand-off between two threads, an\n"
+	       "asymmetric barrier. Goals are the project's own.\n\n");
 	printf("%s%-23s%-4s%11s%12s%10s%10s  %s%s\n", cli_bold(term), "id", "unit", "ours", "peer", "limit",
 	       "goal", "met", cli_reset(term));
 	for (i = 0; i < t->n; i++) {

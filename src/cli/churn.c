@@ -35,7 +35,8 @@ static void look(struct churn *c)
 	err = uiommu_dma_read(port, c->agent, UIOMMU_NO_PASID, world_page_pa(CHURN_PAGE), &word, sizeof(word),
 			      NULL);
 	c->bad += err || word != CHURN_MARK;
-	err = uiommu_dma_read(port, c->agent, UIOMMU_NO_PASID, c->w->probe_iova[0], &word, sizeof(word), NULL);
+	err = uiommu_dma_read(port, c->agent, UIOMMU_NO_PASID, c->w->probe_iova[0], &word, sizeof(word),
+			      NULL);
 	c->bad += !err;
 	uiommu_agent_end(c->agent);
 }

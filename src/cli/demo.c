@@ -14,7 +14,7 @@ static const struct demo_case {
 	enum uiommu_vtd_mode mode;
 	enum kind from, to;
 	bool remap;
-	enum uiommu_gap gap;		/* what a replacement must promise, either way */
+	enum uiommu_gap gap; /* what a replacement must promise, either way */
 } cases[] = {
 	{ UIOMMU_VTD_LEGACY, KIND_SECOND, KIND_SECOND, true },
 	{ UIOMMU_VTD_LEGACY, KIND_IDENTITY, KIND_SECOND, false },
@@ -264,7 +264,8 @@ int cli_demo(int argc, char **argv)
 	err = file_read(d->path, (size_t)1 << 30, &d->data, &d->len);
 	d->copy = err ? NULL : calloc(1, d->len);
 	if (err || !d->copy || !d->rows) {
-		fprintf(stderr, "uiommu demo: cannot read %s: %s\n", d->path, strerror(err ? -err : ENOMEM));
+		fprintf(stderr, "uiommu demo: cannot read %s: %s\n", d->path,
+			file_error(err ? err : -ENOMEM));
 	} else {
 		if (!d->json)
 			head(d);

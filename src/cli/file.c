@@ -83,8 +83,12 @@ int file_read(const char *path, size_t max, void **data, size_t *len)
 		return -errno;
 	if (fstat(fd, &st))
 		err = -errno;
-	else if (!S_ISREG(st.st_mode) || !st.st_size)
+	else if (S_ISDIR(st.st_mode))
+		err = -EISDIR;
+	else if (!S_ISREG(st.st_mode))
 		err = -EINVAL;
+	else if (!st.st_size)
+		err = -ENODATA;
 	else if ((size_t)st.st_size > max)
 		err = -EFBIG;
 	if (!err) {
@@ -98,6 +102,21 @@ int file_read(const char *path, size_t max, void **data, size_t *len)
 	}
 	close(fd);
 	return err;
+}
+
+int file_can_write(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+const char *file_error(int err)
+{
+	return err == -EINVAL ? "it is not a regular file" : err == -ENODATA ? "it is empty" : strerror(-err);
 }
 
 void file_sum(const void *data, size_t len, char sum[SHA256_TEXT])

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/file.h"
 #include "cli/plot.h"
 
 static const unsigned int counts[] = { 1000, 3000, 10000, 30000, 100000 };
@@ -67,12 +68,13 @@ static void write_script(FILE *out, const struct plot *p, const struct scenario_
 	fprintf(out,
 		"set logscale xy\nset grid lc rgb '#dddddd'\nset key left center\nset border 3\nset tics "
 		"nomirror\n"
-		"set title 'Time of one switch under DMA, VT-d, %s to %s stage'\n"
+		"set title 'Time of one switch under DMA, VT-d %s mode, %s to %s stage'\n"
 		"set xlabel '4 KiB mappings of the domain'\nset ylabel 'median of a switch'\n"
 		"set format x '10^{%%T}'\nset xrange [700:150000]\nset ytics ('100 ns' 100, '1 us' 1e3, '10 "
 		"us' 1e4, "
 		"'100 us' 1e5, '1 ms' 1e6, '10 ms' 1e7, '100 ms' 1e8)\nset yrange [100:*]\n",
-		kind_names[opts->from], kind_names[opts->to]);
+		opts->mode == UIOMMU_VTD_LEGACY ? "legacy" : "scalable", kind_names[opts->from],
+		kind_names[opts->to]);
 	for (m = 0; m < N_METHODS; m++) {
 		if (!p->applies[m])
 			continue;
@@ -104,7 +106,7 @@ static int draw(const struct plot *p, const struct scenario_opts *opts, const ch
 			"uiommu swap: --plot: the file name must not contain a quote or a line break\n");
 		return CLI_USAGE;
 	}
-	gnuplot = popen("gnuplot", "w");
+	gnuplot = popen("gnuplot >/dev/null", "w");
 	if (!gnuplot) {
 		fprintf(stderr, "uiommu swap: cannot start gnuplot: %s\n", strerror(errno));
 		return CLI_FAILED;
@@ -125,10 +127,20 @@ int plot_swap(const struct scenario_opts *opts, struct cli_term *term, const cha
 	struct scenario_opts probe = *opts;
 	unsigned int m, i;
 	size_t n = strlen(path);
+	int err;
 
 	if (n < 5 || (strcmp(path + n - 4, ".svg") && strcmp(path + n - 4, ".png"))) {
 		fprintf(stderr, "uiommu swap: --plot: '%s' must end in .svg or .png\n", path);
 		return CLI_USAGE;
+	}
+	err = file_can_write(path);
+	if (err) {
+		fprintf(stderr, "uiommu swap: --plot: cannot write %s: %s\n", path, strerror(-err));
+		return CLI_FAILED;
+	}
+	if (system("command -v gnuplot >/dev/null 2>&1")) {
+		fprintf(stderr, "uiommu swap: --plot needs gnuplot (Debian's package gnuplot-nox)\n");
+		return CLI_FAILED;
 	}
 	for (m = 0; m < N_METHODS; m++) {
 		probe.method = (enum method)m;

@@ -57,7 +57,8 @@ bool row_honest(const struct scenario_opts *opts, const struct scenario_result *
 	const struct scenario_direction *d = &res->dir[dir];
 
 	*why = NULL;
-	if (d->stale || d->wrong || res->bystander_stale || res->bystander_wrong || res->late_writes)
+	if (d->stale || d->wrong || res->bystander_stale || res->bystander_wrong || res->late_writes ||
+	    res->churn_bad)
 		*why = "an access was translated by neither the old nor the new domain";
 	else if (res->bystander_blocked)
 		*why = "a bystander was blocked";

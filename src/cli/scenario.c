@@ -38,6 +38,7 @@ struct run {
 	struct scenario_result *res;
 	uint64_t k; /* switches done */
 	struct slot *current;
+	bool over;	  /* the last switch was made */
 	uint64_t seen[4]; /* victim's counts when the current direction began */
 };
 
@@ -139,7 +140,9 @@ static void attribute(struct run *r, struct scenario_direction *d)
 			    atomic_load(&c->blocked) };
 
 	if (d) {
-		d->right += now[0] - r->seen[0];
+		/* What went right after the last switch says nothing about switches. */
+		if (!r->over)
+			d->right += now[0] - r->seen[0];
 		d->stale += now[1] - r->seen[1];
 		d->wrong += now[2] - r->seen[2];
 		d->blocked += now[3] - r->seen[3];
@@ -314,16 +317,19 @@ static int start(struct run *r)
 
 static void note_bad(struct scenario_result *res, const struct probe_counts *c, const char *who)
 {
+	char saw[96];
+
 	if (res->bad[0] || !atomic_load(&c->have_bad))
 		return;
-	snprintf(res->bad, sizeof(res->bad),
-		 "%s: %s access to IOVA 0x%llx, sequence %llu to %llu, saw domain %llu generation %llu "
-		 "stamped for "
-		 "IOVA 0x%llx",
+	if (c->bad.cell.domain == SLOT_POISON)
+		snprintf(saw, sizeof(saw), "memory that had been given up");
+	else
+		snprintf(saw, sizeof(saw), "domain %llu, generation %llu, stamped for IOVA 0x%llx",
+			 (unsigned long long)c->bad.cell.domain, (unsigned long long)c->bad.cell.generation,
+			 (unsigned long long)c->bad.cell.iova);
+	snprintf(res->bad, sizeof(res->bad), "%s: %s access to IOVA 0x%llx, sequence %llu to %llu, saw %s",
 		 who, c->bad.wrong ? "wrong" : "stale", (unsigned long long)c->bad.iova,
-		 (unsigned long long)c->bad.seq_before, (unsigned long long)c->bad.seq_after,
-		 (unsigned long long)c->bad.cell.domain, (unsigned long long)c->bad.cell.generation,
-		 (unsigned long long)c->bad.cell.iova);
+		 (unsigned long long)c->bad.seq_before, (unsigned long long)c->bad.seq_after, saw);
 }
 
 static void collect(struct run *r)
@@ -358,7 +364,8 @@ static void collect(struct run *r)
 			 (unsigned long long)res->churn_bad);
 	slot_check_sets(w);
 	if (w->late_writes && !res->bad[0])
-		snprintf(res->bad, sizeof(res->bad), "a write landed in pages that had been given up (%llu cells)",
+		snprintf(res->bad, sizeof(res->bad),
+			 "a write landed in memory that had been given up (%llu cells)",
 			 (unsigned long long)w->late_writes);
 	res->late_writes = w->late_writes;
 	if (w->engine) {
@@ -471,6 +478,8 @@ static int loop(struct run *r)
 		}
 	}
 	r->res->seconds = (double)clock_ns(clock_ticks() - begin) / 1e9;
+	attribute(r, r->k ? direction(r, r->k - 1) : NULL);
+	r->over = true;
 	return err;
 }
 
@@ -543,6 +552,6 @@ void scenario_result_fini(struct scenario_result *res)
 
 uint64_t scenario_bad(const struct scenario_result *res)
 {
-	return res->late_writes + res->churn_bad + res->dir[0].stale + res->dir[0].wrong + res->dir[1].stale + res->dir[1].wrong +
-	       res->bystander_stale + res->bystander_wrong;
+	return res->late_writes + res->churn_bad + res->dir[0].stale + res->dir[0].wrong + res->dir[1].stale +
+	       res->dir[1].wrong + res->bystander_stale + res->bystander_wrong;
 }

@@ -9,8 +9,6 @@
 
 #include "cli/world.h"
 
-/* No domain of a scenario has this number. */
-#define POISON UINT64_C(0xdead00000000dead)
 /* Identity domains all show the same pages, hence one stamp. */
 #define IDENTITY_ID 1
 
@@ -34,7 +32,7 @@ static void stamp_set(struct world *w, unsigned int set, unsigned int n, struct 
 
 void slot_poison_set(struct world *w, unsigned int set)
 {
-	struct probe_stamp poison = { POISON, POISON };
+	struct probe_stamp poison = { SLOT_POISON, SLOT_POISON };
 
 	stamp_set(w, set, SET_PAGES, poison);
 }
@@ -48,7 +46,8 @@ static void look_for_late_writes(struct world *w, unsigned int set)
 	for (i = 0; i < SET_PAGES; i++) {
 		cell = (const struct probe_cell *)(const void *)world_page(w, set_page(set, i));
 		for (k = 0; k < UIOMMU_PAGE_SIZE / sizeof(*cell); k++)
-			w->late_writes += cell[k].domain != POISON || cell[k].generation != POISON ||
+			w->late_writes += cell[k].domain != SLOT_POISON ||
+					  cell[k].generation != SLOT_POISON ||
 					  cell[k].iova != iova_of(w, i) + k * sizeof(*cell);
 	}
 }

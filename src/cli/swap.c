@@ -10,13 +10,15 @@
 #include "cli/file.h"
 #include "cli/plot.h"
 #include "cli/rows.h"
+#include "cli/world.h"
 #include "update/mutant.h"
 
 struct swap {
 	struct scenario_opts opts;
 	struct cli_term term;
 	const char *file, *output, *plot;
-	bool json, steered, have_seconds, have_switches;
+	const char *mutant;
+	bool json, steered, have_seconds, have_switches, have_method;
 	char path[4096];
 	void *data;
 };
@@ -46,7 +48,8 @@ static const struct argp_option options[] = {
 	{ "file", 'f', "FILE", 0, "file to copy (default: the largest under /usr/lib of at most 64 MiB)", 0 },
 	{ "output", OPT_OUTPUT, "FILE", 0, "where the copy goes (default: a temporary file)", 0 },
 	{ "switches", OPT_SWITCHES, "N", 0, "stop after N switches", 1 },
-	{ "seconds", OPT_SECONDS, "S", 0, "stop after S seconds (default 2)", 1 },
+	{ "seconds", OPT_SECONDS, "S", 0, "stop after S seconds (default 2; with --steered 100 switches)",
+	  1 },
 	{ "mode", OPT_MODE, "MODE", 0, "legacy or scalable (default)", 2 },
 	{ "from", OPT_FROM, "KIND", 0, "blocked, identity, second (default) or first", 2 },
 	{ "to", OPT_TO, "KIND", 0, "likewise", 2 },
@@ -54,8 +57,7 @@ static const struct argp_option options[] = {
 	  "replace (default), detach-attach, or remap: unmap all and map all in one "
 	  "domain",
 	  2 },
-	{ "mappings", OPT_MAPPINGS, "N", 0, "4 KiB mappings of each domain (default and least: 1024, 524)",
-	  2 },
+	{ "mappings", OPT_MAPPINGS, "N", 0, "4 KiB mappings of each domain (default 1024)", 2 },
 	{ "threads", OPT_THREADS, "N", 0, "engine threads, 1 to 16 (default 1)", 3 },
 	{ "own-thread", OPT_OWN_THREAD, NULL, 0, "the unit's invalidation queue runs on a thread of its own",
 	  3 },
@@ -89,16 +91,29 @@ static void parse_number(struct argp_state *state, const char *name, const char 
 			   (unsigned long long)min, (unsigned long long)max);
 }
 
-static void parse_mutant(struct argp_state *state, const char *arg)
+static void parse_mutant(struct argp_state *state, struct swap *s, const char *arg)
 {
-#ifdef UIOMMU_STEERED
-	if (mutant_by_name(arg) == MUTANT_NONE)
-		argp_error(state, "--mutant: no mistake is called '%s'", arg);
-	mutant_select(mutant_by_name(arg));
-#else
-	(void)state;
-	(void)arg;
-#endif
+	char names[512] = "";
+	size_t n = 0;
+	int m;
+
+	s->mutant = arg;
+	if (mutant_by_name(arg) != MUTANT_NONE)
+		return;
+	for (m = MUTANT_NONE + 1; m < MUTANT_COUNT && n < sizeof(names); m++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n, " %s", mutant_name((enum mutant)m));
+	argp_error(state, "--mutant: no mistake is called '%s'; there are:%s", arg, names);
+}
+
+/* Options that make no sense together; a picture is of three methods at five sizes. */
+static void check_together(struct argp_state *state, const struct swap *s)
+{
+	if (s->mutant && !s->steered)
+		argp_error(state, "--mutant works with --steered only");
+	if (s->plot &&
+	    (s->json || s->output || s->have_method || s->have_seconds || s->have_switches || s->steered))
+		argp_error(state, "--plot chooses methods, sizes and times itself: it goes without --json, "
+				  "--output, --method, --seconds, --switches and --steered");
 }
 
 static void parse_names(struct swap *s, int key, const char *arg, struct argp_state *state)
@@ -116,6 +131,7 @@ static void parse_names(struct swap *s, int key, const char *arg, struct argp_st
 		if (cli_parse_name(arg, method_names, &i))
 			argp_error(state, "--method: '%s' is none of replace, detach-attach, remap", arg);
 		s->opts.method = (enum method)i;
+		s->have_method = true;
 		break;
 	default:
 		if (cli_parse_name(arg, preset_names, &i))
@@ -163,7 +179,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_kind(state, arg, &s->opts.to);
 		break;
 	case OPT_MUTANT:
-		parse_mutant(state, arg);
+		parse_mutant(state, s, arg);
 		break;
 	case OPT_MODE:
 	case OPT_METHOD:
@@ -174,7 +190,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_number(state, "--seed", arg, 0, UINT64_MAX, &s->opts.seed);
 		break;
 	case OPT_MAPPINGS:
-		parse_number(state, "--mappings", arg, 1, 16u << 20, &n);
+		parse_number(state, "--mappings", arg, MIN_MAPPINGS, 16u << 20, &n);
 		s->opts.mappings = (unsigned int)n;
 		break;
 	case OPT_THREADS:
@@ -192,6 +208,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': swap takes options only", arg);
+		break;
+	case ARGP_KEY_END:
+		check_together(state, s);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -218,20 +237,11 @@ static void progress(void *opaque, double done, double total)
 	cli_progress(&s->term, "switching under DMA", done, total);
 }
 
-static void print_direction(const struct swap *s, struct scenario_result *res, unsigned int dir)
+/* Wall-clock times; a steered run has none that mean anything. */
+static void print_times(const struct swap *s, struct scenario_direction *d)
 {
-	struct scenario_direction *d = &res->dir[dir];
-	char a[32], b[32], c[32];
+	char a[32], b[32];
 
-	printf("%s%s -> %s, %s mode, by %s%s\n", cli_bold(&s->term), kind_names[d->from], kind_names[d->to],
-	       mode_name(s->opts.mode), method_names[s->opts.method], cli_reset(&s->term));
-	if (s->opts.method == METHOD_REPLACE)
-		printf("  gap        %s (%s; %u entry stores, %u configuration syncs, %u tag flushes)\n",
-		       uiommu_gap_name(d->gap), uiommu_strategy_name(d->strategy), d->stores, d->config_syncs,
-		       d->tag_flushes);
-	if (d->reason[0])
-		printf("  because    %s\n", d->reason);
-	printf("  switches   %s\n", cli_count(a, sizeof(a), d->switches));
 	printf("  a switch   median %s, 99th percentile %s\n",
 	       cli_duration(a, sizeof(a), (double)samples_quantile(&d->total, 0.5)),
 	       cli_duration(b, sizeof(b), (double)samples_quantile(&d->total, 0.99)));
@@ -243,9 +253,29 @@ static void print_direction(const struct swap *s, struct scenario_result *res, u
 		       cli_duration(a, sizeof(a), (double)samples_quantile(&d->drain, 0.5)),
 		       cli_duration(b, sizeof(b), (double)samples_quantile(&d->drain, 0.99)));
 	}
+}
+
+static void print_direction(const struct swap *s, struct scenario_result *res, unsigned int dir)
+{
+	struct scenario_direction *d = &res->dir[dir];
+	char a[32], c[32];
+
+	printf("%s%s -> %s, %s mode, by %s%s\n", cli_bold(&s->term), kind_names[d->from], kind_names[d->to],
+	       mode_name(s->opts.mode), method_names[s->opts.method], cli_reset(&s->term));
+	if (s->opts.method == METHOD_REPLACE)
+		printf("  gap        %s (%s; for the group's two devices %u entry stores, %u x sync)\n",
+		       uiommu_gap_name(d->gap), uiommu_strategy_name(d->strategy), d->stores,
+		       d->config_syncs);
+	if (d->reason[0])
+		printf("  because    %s\n", d->reason);
+	printf("  switches   %s\n", cli_count(a, sizeof(a), d->switches));
+	if (!s->steered)
+		print_times(s, d);
 	printf("  accesses   right %s, stale %llu, wrong %llu, blocked %s\n",
 	       cli_count(a, sizeof(a), d->right), (unsigned long long)d->stale, (unsigned long long)d->wrong,
 	       cli_count(c, sizeof(c), d->blocked));
+	if (!(d->right + d->blocked))
+		printf("             none was made between two switches: nothing is shown\n");
 }
 
 static void print_result(const struct swap *s, struct scenario_result *res, const char *in, const char *out)
@@ -259,7 +289,9 @@ static void print_result(const struct swap *s, struct scenario_result *res, cons
 	printf("bystanders   right %s, stale %llu, wrong %llu, blocked %llu\n",
 	       cli_count(a, sizeof(a), res->bystander_right), (unsigned long long)res->bystander_stale,
 	       (unsigned long long)res->bystander_wrong, (unsigned long long)res->bystander_blocked);
-	printf("longest stall of an access: %s\n", cli_duration(a, sizeof(a), (double)res->longest_stall_ns));
+	if (!s->steered)
+		printf("longest stall of an access: %s\n",
+		       cli_duration(a, sizeof(a), (double)res->longest_stall_ns));
 	printf("copied       %s bytes in %llu passes, engine accesses blocked and retried: %s\n",
 	       cli_count(a, sizeof(a), res->bytes_copied), (unsigned long long)res->passes,
 	       cli_count(b, sizeof(b), res->engine_blocked));
@@ -321,8 +353,10 @@ static int run(struct swap *s)
 	file_sum(s->opts.data, s->opts.len, in);
 	err = file_write_and_sum(s->output, s->opts.copy, s->opts.len, out);
 	if (err)
-		fprintf(stderr, "uiommu swap: writing the copy: %s\n", strerror(-err));
-	res.files_equal &= !err && !strcmp(in, out);
+		fprintf(stderr, "uiommu swap: cannot write the copy%s%s: %s\n", s->output ? " to " : "",
+			s->output ? s->output : "", strerror(-err));
+	else
+		res.files_equal &= !strcmp(in, out);
 	if (s->json)
 		print_json(s, &res, in, out);
 	else
@@ -357,7 +391,7 @@ static int load(struct swap *s)
 	}
 	if (err)
 		fprintf(stderr, "uiommu swap: cannot read %s: %s\n",
-			s->path[0] ? s->path : "a file under /usr/lib", strerror(-err));
+			s->path[0] ? s->path : "a file under /usr/lib", file_error(err));
 	return err;
 }
 
@@ -367,7 +401,7 @@ int cli_swap(int argc, char **argv)
 		.opts = { .from = KIND_SECOND, .to = KIND_SECOND, .mappings = 1024, .threads = 1, .seed = 1 }
 	};
 	const char *nonsense;
-	int status;
+	int status, err;
 
 	cli_term_init(&s.term);
 	s.opts.progress = progress;
@@ -379,12 +413,24 @@ int cli_swap(int argc, char **argv)
 		return cli_exec_steered(argc, argv);
 #endif
 	s.term.progress &= !s.json;
+#ifdef UIOMMU_STEERED
+	s.steered = true;
+	if (s.mutant)
+		mutant_select(mutant_by_name(s.mutant));
+	/* By count, not by time: the same seed gives the same run. */
 	if (!s.have_seconds && !s.have_switches)
+		s.opts.switches = 100;
+#endif
+	if (!s.have_seconds && !s.opts.switches)
 		s.opts.seconds = 2;
 	nonsense = scenario_check(&s.opts);
 	if (nonsense) {
 		fprintf(stderr, "uiommu swap: %s\n", nonsense);
 		return CLI_USAGE;
+	}
+	if (s.output && (err = file_can_write(s.output))) {
+		fprintf(stderr, "uiommu swap: cannot write to %s: %s\n", s.output, strerror(-err));
+		return CLI_FAILED;
 	}
 	status = load(&s) ? CLI_FAILED : s.plot ? plot_swap(&s.opts, &s.term, s.plot) : run(&s);
 	free(s.data);

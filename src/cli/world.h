@@ -36,6 +36,8 @@ enum {
 	CHURN_RID = 0x30,		/* 00:06.0, steered build: takes and frees tags all the time */
 };
 
+/* No domain has this number: the stamp of memory that was given up. */
+#define SLOT_POISON UINT64_C(0xdead00000000dead)
 /* What churn's page holds. */
 #define CHURN_MARK UINT64_C(0xc0ffee00c0ffee00)
 

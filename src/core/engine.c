@@ -106,11 +106,13 @@ static int slot_prepare(struct core_slot *slot, const struct uiommu_replace_opts
 		/* The text goes where it may come from. */
 		snprintf(why, sizeof(why), "%.128s", one->reason);
 		return report_refuse(plan, slot->dev, err, "device " RID_FMT " cannot be prepared "
-				     "(error %d)%s%s", RID_ARGS(slot->dev->rid), err, why[0] ? ": " : "", why);
+				     "(error %d)%s%s", RID_ARGS(slot->dev->rid), err, why[0] ? ": " : "",
+				     why);
 	}
 	slot->state = SLOT_PREPARED;
 	if (one->gap > UIOMMU_GAP_NONE && !one->reason[0])
-		snprintf(one->reason, sizeof(one->reason), "%s: no reason given", slot->dev->iommu->ops->name);
+		snprintf(one->reason, sizeof(one->reason), "%s: no reason given",
+			 slot->dev->iommu->ops->name);
 	if (opts && one->gap > opts->worst_gap && !plan->refused)
 		plan->refused = slot->dev;
 	if (!first)

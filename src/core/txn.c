@@ -188,6 +188,8 @@ int uiommu_replace_prepare(struct uiommu_ctx *ctx, const struct uiommu_replace_t
 	struct uiommu_txn *t;
 	int err;
 
+	if (txn)
+		*txn = NULL;
 	if (!ctx || !targets || !n || !txn)
 		return report_refuse(report, NULL, -EINVAL, "no context, target or txn");
 	err = replace_opts_check(opts);

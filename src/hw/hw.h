@@ -52,7 +52,7 @@ struct hw_ops {
 	void (*store64)(struct uiommu_hw *hw, uiommu_pa_t pa, uint64_t val);
 	void (*store128)(struct uiommu_hw *hw, uiommu_pa_t pa, struct u128 val);
 	uint64_t (*load64)(struct uiommu_hw *hw, uiommu_pa_t pa);
-	/* Of words that hardware writes as 32 bits (status of a wait): a wider load would wait for its store. */
+	/* Of words that hardware writes as 32 bits (a wait's status): a wider load would wait longer. */
 	uint32_t (*load32)(struct uiommu_hw *hw, uiommu_pa_t pa);
 
 	/* One turn of a loop that waits for the hardware. Returns at once. */

@@ -188,7 +188,7 @@ static void add_flush(struct run *r, struct vtdd_device *dd, struct vtdd_inv *in
 	}
 }
 
-/* The mistake: a tag that nobody will carry any more is free as soon as its flush is about to be submitted. */
+/* The mistake: a tag that nobody will carry any more is free before its flush is submitted. */
 static void reuse_early(struct run *r)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
