@@ -82,7 +82,8 @@ static void missing_capabilities_are_refused(void **state)
 			int err = create((enum uiommu_vtd_mode)mode);
 
 			if (err != (refused ? -EOPNOTSUPP : 0) || (refused && !strstr(line, cases[i].name)))
-				print_error("%s, mode %d: error %d, log '%s'\n", cases[i].name, mode, err, line);
+				print_error("%s, mode %d: error %d, log '%s'\n", cases[i].name, mode, err,
+					    line);
 			assert_int_equal(err, refused ? -EOPNOTSUPP : 0);
 			assert_true(!refused || strstr(line, cases[i].name));
 		}

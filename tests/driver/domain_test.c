@@ -263,7 +263,7 @@ static void tag_lives_with_its_domain(void **state)
 	rig_end(&rig);
 }
 
-/* A default that nobody was on yet has its tag all the same: a detach to it finds it, whoever took the rest. */
+/* A default that nobody was on yet has its tag all the same: a detach finds it, whoever took the rest. */
 static void default_never_attached_has_a_tag(void **state)
 {
 	struct uiommu_domain *a, *b, *c;

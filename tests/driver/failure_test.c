@@ -151,7 +151,7 @@ static void twice_refused_stays_on_old(void **state)
 		b = rig_domain(&rig, D_SECOND_B, &wb);
 		assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
 		all_read(&rig, &g, wa);
-		/* What replaces the refused one, 2 to the end of the try, 4 of the way back: then the next try. */
+		/* What replaces the refused one, 2 to the try's end, 4 of the way back: the next try. */
 		rig.rearm = 1;
 		rig.rearm_at = 8;
 		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);

@@ -51,7 +51,8 @@ static void reuse_page(struct rig *rig, enum hw_note note, uint64_t pa)
 		store(&p[0], field_put(VTD_PE0_PGTT, VTD_PGTT_PASS) | VTD_PE0_P);
 		return;
 	}
-	store(&p[2 * RID + 1], field_put(VTD_CE1_AW, VTD_AW_OF_LEVELS(5)) | field_put(VTD_CE1_DID, FOREIGN_TAG));
+	store(&p[2 * RID + 1],
+	      field_put(VTD_CE1_AW, VTD_AW_OF_LEVELS(5)) | field_put(VTD_CE1_DID, FOREIGN_TAG));
 	store(&p[2 * RID], field_put(VTD_CE0_TT, VTD_TT_PASS) | VTD_CE0_P);
 }
 

@@ -310,6 +310,7 @@ static void mover_task(void *arg)
 		if (uiommu_group_replace_domain(s->dev.group, i & 1 ? s->settled[0] : s->apart, NULL, NULL))
 			atomic_fetch_add(&s->wrong, 1);
 		task_relax(&spin);
+		meet(s);
 	}
 	atomic_store(&s->stop, true);
 }
