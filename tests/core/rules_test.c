@@ -270,7 +270,7 @@ static void test_transactions(void **state)
 	};
 	struct uiommu_replace_opts opts = { .size = sizeof(opts) };
 	struct uiommu_report report;
-	struct uiommu_txn *txn;
+	struct uiommu_txn *other, *txn;
 	struct uiommu_device *dev;
 
 	(void)state;
@@ -297,7 +297,9 @@ static void test_transactions(void **state)
 	assert_int_equal(uiommu_group_replace_domain(w->group[2], w->domain[9], NULL, NULL), -EBUSY);
 	assert_int_equal(uiommu_group_set_default_domain(w->group[0], w->domain[2]), -EBUSY);
 	assert_int_equal(uiommu_device_add(w->group[0], 7, &dev), -EBUSY);
-	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 1, NULL, &txn, &report), -EBUSY);
+	other = txn;
+	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 1, NULL, &other, &report), -EBUSY);
+	assert_null(other);
 	assert_int_equal(uiommu_domain_free(w->domain[8]), -EBUSY);
 	assert_int_equal(uiommu_replace_commit(txn, &report), 0);
 	assert_int_equal(report.cpu_ns, 20);
