@@ -164,11 +164,10 @@ static int txn_prepare(struct uiommu_txn *txn, const struct uiommu_replace_opts 
 
 	if (err)
 		return err;
-	if (n_devices) {
-		txn->slots = alloc_zeroed(&txn->ctx->alloc, n_devices, sizeof(struct core_slot *));
-		if (!txn->slots)
-			return report_refuse(&txn->plan, NULL, -ENOMEM, "no memory");
-	}
+	/* Also for groups without devices: a run's share of it is somewhere, if empty. */
+	txn->slots = alloc_zeroed(&txn->ctx->alloc, n_devices ? n_devices : 1, sizeof(struct core_slot *));
+	if (!txn->slots)
+		return report_refuse(&txn->plan, NULL, -ENOMEM, "no memory");
 	txn_collect(txn);
 	err = engine_prepare(txn->runs, txn->n_runs, 0, opts, &txn->plan);
 	if (err)
