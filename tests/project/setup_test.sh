@@ -108,7 +108,7 @@ run_setup()
 run_on_terminal()
 {
 	status=0
-	UIOMMU_OS_RELEASE=$STATE/os-release FAKE_BIN=$bin SETUP=$setup REPLY_WITH=$1 python3 - "$2" \
+	UIOMMU_SETUP= UIOMMU_OS_RELEASE=$STATE/os-release FAKE_BIN=$bin SETUP=$setup REPLY_WITH=$1 python3 - "$2" \
 		>"$STATE/out" 2>&1 <<-'END' || status=$?
 		import os, pty, sys
 		pid, fd = pty.fork()
