@@ -60,6 +60,12 @@ void adversary_init(struct adversary *adv, uint64_t seed)
 		if (i == CHOICE_FILL || i == CHOICE_EVICT || i == CHOICE_HIT)
 			adv->p_zero[i] = draw(adv, zeros, 6);
 	}
+	/*
+	 * Who works without end gives way between its batches (task_pass()), or a probe whose
+	 * accesses are blocked before they meet another choice point keeps the CPU for ever.
+	 */
+	if (adv->p_switch[CHOICE_WAIT] < ALWAYS / 8)
+		adv->p_switch[CHOICE_WAIT] = ALWAYS / 8;
 	adv->p_burst = draw(adv, rarely, 4);
 	adv->p_hold = draw(adv, rarely, 4);
 }
