@@ -142,10 +142,37 @@ static void parse_names(struct swap *s, int key, const char *arg, struct argp_st
 	}
 }
 
+static void parse_numbers(struct swap *s, int key, const char *arg, struct argp_state *state)
+{
+	uint64_t n = 0;
+
+	switch (key) {
+	case OPT_SEED:
+		parse_number(state, "--seed", arg, 0, UINT64_MAX, &s->opts.seed);
+		break;
+	case OPT_MAPPINGS:
+		parse_number(state, "--mappings", arg, MIN_MAPPINGS, 16u << 20, &n);
+		s->opts.mappings = (unsigned int)n;
+		break;
+	case OPT_THREADS:
+		parse_number(state, "--threads", arg, 1, 16, &n);
+		s->opts.threads = (unsigned int)n;
+		break;
+	case OPT_SWITCHES:
+		parse_number(state, "--switches", arg, 1, UINT64_MAX, &s->opts.switches);
+		s->have_switches = true;
+		break;
+	default:
+		if (cli_parse_double(arg, 0.01, 1e6, &s->opts.seconds))
+			argp_error(state, "--seconds: '%s' is not a number from 0.01 to 1000000", arg);
+		s->have_seconds = true;
+		break;
+	}
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct swap *s = state->input;
-	uint64_t n = 0;
 
 	switch (key) {
 	case 'f':
@@ -187,24 +214,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_names(s, key, arg, state);
 		break;
 	case OPT_SEED:
-		parse_number(state, "--seed", arg, 0, UINT64_MAX, &s->opts.seed);
-		break;
 	case OPT_MAPPINGS:
-		parse_number(state, "--mappings", arg, MIN_MAPPINGS, 16u << 20, &n);
-		s->opts.mappings = (unsigned int)n;
-		break;
 	case OPT_THREADS:
-		parse_number(state, "--threads", arg, 1, 16, &n);
-		s->opts.threads = (unsigned int)n;
-		break;
 	case OPT_SWITCHES:
-		parse_number(state, "--switches", arg, 1, UINT64_MAX, &s->opts.switches);
-		s->have_switches = true;
-		break;
 	case OPT_SECONDS:
-		if (cli_parse_double(arg, 0.01, 1e6, &s->opts.seconds))
-			argp_error(state, "--seconds: '%s' is not a number from 0.01 to 1000000", arg);
-		s->have_seconds = true;
+		parse_numbers(s, key, arg, state);
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': swap takes options only", arg);

@@ -97,6 +97,7 @@ static int slot_prepare(struct core_slot *slot, const struct uiommu_replace_opts
 	char why[UIOMMU_REASON_LEN];
 	int err;
 
+	/* cppcheck-suppress uninitvar ; only its address is taken where it is not first */
 	if (!first)
 		report_init(one);
 	slot->opts = opts;

@@ -417,7 +417,7 @@ static bool process_in_order(struct vtd_model *m)
 
 static bool process(struct vtd_model *m)
 {
-	struct vtd_queue *q = &m->queue;
+	struct vtd_queue *q;
 	struct source src;
 	bool did = false, more;
 
@@ -425,6 +425,7 @@ static bool process(struct vtd_model *m)
 		return false;
 	if (VTD_QUEUE_WINDOW == 1)
 		return process_in_order(m);
+	q = &m->queue;
 	source_init(m, &src);
 	do {
 		more = false;

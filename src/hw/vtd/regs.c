@@ -249,8 +249,12 @@ static void write_gcmd(struct vtd_model *m, uint32_t val)
 		command_srtp(m);
 		break;
 	case VTD_G_QIE:
+		/* Off first, then the head to 0: a queue task must not start over in between. */
+		if (!(val & VTD_G_QIE))
+			gsts_set(m, VTD_G_QIE, false);
 		vtd_queue_enable(m, val & VTD_G_QIE);
-		gsts_set(m, VTD_G_QIE, val & VTD_G_QIE);
+		if (val & VTD_G_QIE)
+			gsts_set(m, VTD_G_QIE, true);
 		vtd_queue_run(m);
 		break;
 	default:
