@@ -93,11 +93,11 @@ static void slot_park_unprepared(struct core_slot *slot, int why)
 static int slot_prepare(struct core_slot *slot, const struct uiommu_replace_opts *opts,
 			struct uiommu_report *plan, bool first)
 {
+	/* cppcheck-suppress uninitvar ; no value is read here, only an address taken */
 	struct uiommu_report other, *one = first ? plan : &other;
 	char why[UIOMMU_REASON_LEN];
 	int err;
 
-	/* cppcheck-suppress uninitvar ; only its address is taken where it is not first */
 	if (!first)
 		report_init(one);
 	slot->opts = opts;
