@@ -123,7 +123,8 @@ static void *walk(void *arg)
 	struct worker *t = arg;
 	struct shared *s = t->s;
 
-	while (!atomic_load(&s->stop)) {
+	/* At least once, however busy the machine is. */
+	do {
 		struct worker any = { .id = (unsigned int)below(&t->rng, 2) };
 		unsigned int i = (unsigned int)below(&t->rng, 64);
 		uint64_t size, iova = below(&t->rng, 2) ? piece(&any, i) : span_at(&any, i, &size);
@@ -137,7 +138,7 @@ static void *walk(void *arg)
 		if (r)
 			ensure(s, leaf.pa == iova + OFFSET && leaf.size == K4 && leaf.prot == RW);
 		t->done++;
-	}
+	} while (!atomic_load(&s->stop));
 	return NULL;
 }
 
@@ -299,7 +300,8 @@ static void *use_pages(void *arg)
 	struct shared *s = t->s;
 	struct pool *pool = s->w.pool;
 
-	while (!atomic_load(&s->stop)) {
+	/* At least once, however busy the machine is. */
+	do {
 		uint64_t pa[4], *word[4], mark = rnd(&t->rng);
 
 		for (int i = 0; i < 4; i++) {
@@ -318,7 +320,7 @@ static void *use_pages(void *arg)
 			pool_put(pool, pa[i]);
 		}
 		t->done++;
-	}
+	} while (!atomic_load(&s->stop));
 	return NULL;
 }
 
