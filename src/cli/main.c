@@ -57,6 +57,15 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
 	return verb->run(argc - 1, argv + 1);
 }
 
+static const char *probes(void)
+{
+#ifdef UIOMMU_PROBES
+	return "yes";
+#else
+	return "no (built without sys/sdt.h)";
+#endif
+}
+
 /* A full disk or a closed pipe must not look like success. */
 static int finish(int status)
 {
@@ -82,7 +91,7 @@ int main(int argc, char **argv)
 		return finish(CLI_OK);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		printf("uiommu %s\n", uiommu_version());
+		printf("uiommu %s\nstatic probes: %s\n", uiommu_version(), probes());
 		return finish(CLI_OK);
 	}
 	for (i = 0; i < N_VERBS; i++)

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/choice.h"
+#include "base/probe.h"
 #include "core/core.h"
 
 static bool on_core_domain(const struct uiommu_group *group)
@@ -87,6 +88,8 @@ static int group_change(struct uiommu_group *group, struct uiommu_domain *domain
 	lock_take(&group->lock);
 	err = group_set_domain(group, domain, flags, opts, &plan, report);
 	lock_drop(&group->lock);
+	if (!(flags & CORE_NEEDS_CORE_DOMAIN))
+		PROBE5(replace, group, domain, err, plan.gap, plan.strategy);
 	if (report)
 		report_copy(report, &plan);
 	return err;

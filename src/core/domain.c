@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "base/probe.h"
 #include "core/core.h"
 
 void domain_quarantine(struct uiommu_domain *domain, struct uiommu_device *dev, int error)
@@ -118,6 +119,8 @@ static bool aligned(uint64_t v)
 int uiommu_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa, uint64_t size,
 	       unsigned int prot)
 {
+	int err;
+
 	if (!domain || domain->type != UIOMMU_DOMAIN_PAGING)
 		return -EINVAL;
 	if (!size || !aligned(iova) || !aligned(pa) || !aligned(size))
@@ -126,16 +129,23 @@ int uiommu_map(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t pa,
 		return -EINVAL;
 	if (size - 1 > UINT64_MAX - iova || size - 1 > UINT64_MAX - pa)
 		return -ERANGE;
-	return domain->iommu->ops->map(domain, iova, pa, size, prot);
+	err = domain->iommu->ops->map(domain, iova, pa, size, prot);
+	if (!err)
+		PROBE5(map, iova, pa, size, domain, prot);
+	return err;
 }
 
 int uiommu_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
 {
+	int err;
+
 	if (!domain || domain->type != UIOMMU_DOMAIN_PAGING)
 		return -EINVAL;
 	if (!size || !aligned(iova) || !aligned(size) || size - 1 > UINT64_MAX - iova)
 		return -EINVAL;
-	return domain->iommu->ops->unmap(domain, iova, size);
+	err = domain->iommu->ops->unmap(domain, iova, size);
+	PROBE4(unmap, iova, size, domain, err);
+	return err;
 }
 
 int uiommu_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa)

@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include "base/choice.h"
+#include "base/probe.h"
 #include "core/core.h"
 
 void slot_init(struct uiommu_device *dev, struct uiommu_domain *to)
@@ -84,6 +85,7 @@ static void slot_park_unprepared(struct core_slot *slot, int why)
 {
 	slot_park(slot, slot->from, why);
 	slot->dev->domain = slot->dev->iommu->blocking;
+	PROBE4(attach_device_to_domain, slot->dev->rid, slot->pasid, slot->where, slot->from);
 }
 
 /*
@@ -265,6 +267,8 @@ static bool run_finish(struct core_run *run)
 		dev->domain = slot->where ? slot->where : dev->iommu->blocking;
 		parked |= slot->where != slot->from && slot->where != slot->to;
 		slot->state = SLOT_IDLE;
+		if (slot->where != slot->from)
+			PROBE4(attach_device_to_domain, dev->rid, slot->pasid, slot->where, slot->from);
 		dev->iommu->ops->finish(slot, slot->where);
 	}
 	return parked;

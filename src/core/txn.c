@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/choice.h"
+#include "base/probe.h"
 #include "core/core.h"
 
 struct uiommu_txn {
@@ -273,6 +274,7 @@ static int txn_commit(struct uiommu_txn *txn, bool times)
 			group_settle(part->group, part->domain, part->handle, 0);
 		else
 			domain_put(part->domain);
+		PROBE5(replace, part->group, part->domain, err, txn->plan.gap, txn->plan.strategy);
 	}
 	return err;
 }

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/probe.h"
 #include "driver/vtd/vtd.h"
 
 /* The event's message: any address and data, since the model hands it to the driver by a hook. */
@@ -37,6 +38,7 @@ static void report(struct vtdd_iommu *vi, uint64_t lo, uint64_t hi)
 	};
 	char with[24] = "";
 
+	PROBE5(io_page_fault, event.rid, event.iova, event.access, event.pasid, event.reason);
 	if (pasid)
 		snprintf(with, sizeof(with), " with PASID %u", event.pasid);
 	ctx_event(vi->base.ctx, &event, "%s by %02x:%02x.%x%s at IOVA 0x%llx was blocked: reason 0x%02x (%s)",
