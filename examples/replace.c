@@ -36,7 +36,8 @@ static void *device(void *arg)
 	do { \
 		int e_ = (call); \
 		if (e_) { \
-			fprintf(stderr, "%s: %s\n", #call, strerror(-e_)); \
+			fprintf(stderr, "%s: %s%s%s\n", #call, strerror(-e_), \
+				report.reason[0] ? ": " : "", report.reason); \
 			return 1; \
 		} \
 	} while (0)
@@ -51,7 +52,7 @@ int main(void)
 	struct uiommu_domain *domain[2];
 	struct uiommu_domain_opts paging = { .size = sizeof(paging), .type = UIOMMU_DOMAIN_PAGING };
 	struct uiommu_replace_opts demand = { .size = sizeof(demand), .worst_gap = UIOMMU_GAP_NONE };
-	struct uiommu_report report;
+	struct uiommu_report report = { .reason = "" };
 	pthread_t thread;
 	int i;
 

@@ -176,6 +176,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'f':
+		if (strlen(arg) >= sizeof(s->path))
+			argp_error(state, "--file: the path is longer than %zu characters",
+				   sizeof(s->path) - 1);
 		s->file = arg;
 		break;
 	case OPT_OUTPUT:
@@ -392,8 +395,8 @@ static int load(struct swap *s)
 	void *data = NULL;
 	int err = 0;
 
-	if (s->file && strlen(s->file) < sizeof(s->path))
-		strcpy(s->path, s->file);
+	if (s->file)
+		snprintf(s->path, sizeof(s->path), "%s", s->file);
 	else if (file_largest("/usr/lib", file_limit(s), s->path, sizeof(s->path)))
 		err = -ENOENT;
 	if (!err)

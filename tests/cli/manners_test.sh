@@ -81,6 +81,8 @@ expect 2 "remap between different kinds" swap --method=remap --from=identity
 expect 2 "bench without a name" bench
 expect 2 "bench with an unknown name" bench nothing
 expect 2 "plot with a strange ending" swap --plot=x.gif
+expect 2 "swap --file: a path that is too long is refused" swap --switches=1 --file="$(printf '%04096d' 0)"
+has err "longer than 4095" "it says how long a path may be"
 expect 1 "a file that is not there" swap --file=/nonexistent/file --switches=1
 has err "nonexistent" "the missing file is named"
 

@@ -4,9 +4,10 @@
  * through neither domain, or one that was blocked where the report promised none;
  * and each of the driver's planted mistakes must be found.
  *
- * SEEDS in the environment sets the number of seeds (default 1000); with SPREAD=N each
- * seed runs one in N of the variants, in turn (default 1: all of them). An argument K/N
- * takes every N-th test only, from the K-th on.
+ * UIOMMU_TEST_SEEDS in the environment sets the number of seeds (default 1000),
+ * UIOMMU_TEST_SEED the first one (default 1); with UIOMMU_TEST_SPREAD=N each seed runs one
+ * in N of the variants, in turn (default 1: all of them). An argument K/N takes every N-th
+ * test only, from the K-th on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,9 +73,14 @@ static unsigned int from_env(const char *name, unsigned int otherwise)
 	return n ? n : otherwise;
 }
 
+static unsigned int first_seed(void)
+{
+	return from_env("UIOMMU_TEST_SEED", 1);
+}
+
 static unsigned int seeds(void)
 {
-	return from_env("SEEDS", 1000);
+	return from_env("UIOMMU_TEST_SEEDS", 1000);
 }
 
 /* What a run showed. */
@@ -140,24 +146,24 @@ static enum verdict run(const struct variant *v, uint64_t seed, char *text, size
 static void test_seeds(void **state)
 {
 	const struct variant *v = *state;
-	unsigned int n = seeds(), spread = from_env("SPREAD", 1), seed;
+	unsigned int n = seeds(), spread = from_env("UIOMMU_TEST_SPREAD", 1), first = first_seed(), seed;
 	char text[512];
 
-	for (seed = 1; seed <= n; seed++)
+	for (seed = first; seed - first < n; seed++)
 		if ((seed + (unsigned int)(v - variants)) % spread == 0 &&
 		    run(v, seed, text, sizeof(text)) != FINE)
-			fail_msg("%s, seed %u: %s", v->name, seed, text);
+			fail_msg("%s, UIOMMU_TEST_SEED=%u: %s", v->name, seed, text);
 }
 
 /* Every mistake is found within the seeds, in some variant; and its seed finds it again. */
 static void test_mutant(void **state)
 {
 	enum mutant m = (enum mutant)(uintptr_t)*state;
-	unsigned int n = seeds(), seed, i;
+	unsigned int n = seeds(), first = first_seed(), seed, i;
 	char text[512], again[512];
 
 	mutant_select(m);
-	for (seed = 1; seed <= n; seed++) {
+	for (seed = first; seed - first < n; seed++) {
 		for (i = 0; i < N_VARIANTS; i++) {
 			if (run(&variants[i], seed, text, sizeof(text)) != CAUGHT)
 				continue;

@@ -264,7 +264,7 @@ static void random_step(struct world *w, uint64_t *r)
 
 static void test_random(void **state)
 {
-	const char *given = getenv("SEED");
+	const char *given = getenv("UIOMMU_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) << 20, r;
 
 	(void)state;

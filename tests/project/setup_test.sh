@@ -38,6 +38,7 @@ make_fakes()
 		case " $* " in
 		*" --print-uris "*)
 			[ -e "$STATE/lists" ] || exit 100
+			[ -e "$STATE/fetched" ] && exit 0
 			echo "'http://x/a.deb' a.deb 1500000 SHA256:0"
 			echo "'http://x/b.deb' b.deb 500000 SHA256:0"
 			;;
@@ -168,6 +169,11 @@ ok "missing: prints one command" \
 	'said "^  sudo apt-get install --no-install-recommends libcmocka-dev g++"'
 ok "missing: installs nothing unasked" '! installed_something'
 
+machine 1000 "debian 12" $demo
+touch "$STATE/fetched"
+run_setup check
+ok "already downloaded: no \"0.0 MB\"" 'said "nothing to fetch: already downloaded" && ! said "0.0 MB"'
+
 machine 0 "debian 13" $demo
 run_setup check
 ok "root without consent: exit 77, nothing installed" '[ $status = 77 ] && ! installed_something'
@@ -228,6 +234,11 @@ answer=
 
 machine 0 "debian 12" $demo meson
 meson_version 0.61.2
+run_setup demo
+ok "a package hidden by an older meson in PATH: it says so" \
+	'[ $status = 77 ] && said "installed as a package, but PATH leads to $bin/meson" && ! said fetch'
+ok "a hidden package is not installed again" '! installed_something'
+machine 0 "debian 12" $demo
 run_setup demo
 ok "an old meson is missing" '[ $status = 77 ] && said "missing packages: meson "'
 meson_version 1.0.1
