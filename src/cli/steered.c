@@ -40,8 +40,8 @@ int cli_exec_steered(int argc, char **argv)
 	}
 	execv(UIOMMU_LIBEXECDIR "/uiommu-steered", args);
 	fprintf(stderr,
-		"uiommu: cannot run uiommu-steered (looked beside this command, in ../libexec from there and in "
-		UIOMMU_LIBEXECDIR "): %s\n",
+		"uiommu: cannot run uiommu-steered (looked beside this command, in ../libexec from there "
+		"and in " UIOMMU_LIBEXECDIR "): %s\n",
 		strerror(errno));
 	free(args[0]);
 	free(args);

@@ -62,6 +62,12 @@ uint64_t pgtable_count(struct pgtable *pt)
 	return pt->ops->visit(pt, NULL, NULL);
 }
 
+void pgtable_stats(struct pgtable *pt, struct pgtable_stats *stats)
+{
+	*stats = (struct pgtable_stats){ .tables = { 0 } };
+	pt->ops->stats(pt, stats);
+}
+
 void pgtable_for_each_leaf(struct pgtable *pt, pgtable_leaf_fn fn, void *opaque)
 {
 	pt->ops->visit(pt, fn, opaque);

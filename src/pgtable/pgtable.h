@@ -84,6 +84,11 @@ struct pgtable_leaf {
 
 typedef void (*pgtable_leaf_fn)(void *opaque, const struct pgtable_leaf *leaf);
 
+/* Tables, and leaves in them, by level; index 0 is not used. */
+struct pgtable_stats {
+	uint64_t tables[6], leaves[6];
+};
+
 struct pgtable_ops {
 	const char *name;
 	/*
@@ -114,6 +119,7 @@ struct pgtable_ops {
 	/* Behind the functions below. */
 	void (*reap)(struct pgtable *pt, struct pgtable_gather *gather, struct pool_list *pages);
 	uint64_t (*visit)(struct pgtable *pt, pgtable_leaf_fn fn, void *opaque);
+	void (*stats)(struct pgtable *pt, struct pgtable_stats *stats);
 };
 
 struct pgtable {
@@ -145,6 +151,12 @@ void pgtable_reap(struct pgtable *pt, struct pgtable_gather *gather, struct pool
 
 /* Number of tables reachable from the root, the root included; for tests and show. Any thread. */
 uint64_t pgtable_count(struct pgtable *pt);
+
+/*
+ * How many tables and leaves there are. Any thread, also while others map and unmap: each
+ * one counted was there at some time during the call, which is one RCU read section.
+ */
+void pgtable_stats(struct pgtable *pt, struct pgtable_stats *stats);
 
 /*
  * Calls fn for every leaf, by ascending IOVA. Any thread, also while others map and

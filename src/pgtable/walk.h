@@ -603,6 +603,33 @@ static uint64_t PT(visit)(struct pgtable *pt, pgtable_leaf_fn fn, void *opaque)
 	return tables;
 }
 
+static void PT(stats_table)(struct pgtable *pt, uiommu_pa_t pa, unsigned int level,
+			    struct pgtable_stats *stats)
+{
+	pgtable_slot *table = PT(table)(pt, pa);
+	unsigned int i;
+
+	stats->tables[level]++;
+	for (i = 0; i < PGTABLE_ENTRIES; i++) {
+		uint64_t entry = PT(load)(&table[i]);
+
+		if (!entry)
+			continue;
+		if (PT(is_leaf)(entry, level))
+			stats->leaves[level]++;
+		else
+			PT(stats_table)(pt, PT(address)(entry), level - 1, stats);
+	}
+}
+
+/* Adds to what is in @stats. */
+static void PT(stats)(struct pgtable *pt, struct pgtable_stats *stats)
+{
+	rcu_section_begin();
+	PT(stats_table)(pt, pt->root, pt->levels, stats);
+	rcu_section_end();
+}
+
 #define PGTABLE_STRING_(s) #s
 #define PGTABLE_STRING(s) PGTABLE_STRING_(s)
 
@@ -614,4 +641,5 @@ static const struct pgtable_ops PT(ops) = {
 	.fini = PT(fini),
 	.reap = PT(reap),
 	.visit = PT(visit),
+	.stats = PT(stats),
 };

@@ -168,7 +168,7 @@ static void one_unmap(struct run *r)
 
 struct visit {
 	struct run *r;
-	uint64_t n, end;
+	uint64_t n, end, leaves[6];
 };
 
 static void same_leaf(void *opaque, const struct pgtable_leaf *leaf)
@@ -184,17 +184,26 @@ static void same_leaf(void *opaque, const struct pgtable_leaf *leaf)
 		    ref.prot == leaf->prot && ref.entry == leaf->entry);
 	v->end = leaf->iova + leaf->size;
 	v->n++;
+	v->leaves[n->level]++;
 }
 
 static void compare_all(struct run *r)
 {
 	struct ref_scan scan = ref_scan(r->m.spec, &r->pt);
 	struct visit v = { .r = r };
+	struct pgtable_stats stats;
+	uint64_t tables = 0;
 
 	check(r, !scan.bad && scan.leaves == r->m.leaves && scan.tables == r->m.tables + 1);
 	check(r, pgtable_count(&r->pt) == scan.tables && pool_live(r->w->pool) == scan.tables);
 	pgtable_for_each_leaf(&r->pt, same_leaf, &v);
 	check(r, v.n == r->m.leaves);
+	pgtable_stats(&r->pt, &stats);
+	for (unsigned int level = 0; level <= 5; level++) {
+		check(r, stats.leaves[level] == v.leaves[level]);
+		tables += stats.tables[level];
+	}
+	check(r, tables == scan.tables && stats.tables[r->pt.levels] == 1 && !stats.tables[0]);
 }
 
 static void one_lookup(struct run *r)
