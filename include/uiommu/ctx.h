@@ -41,6 +41,11 @@ struct uiommu_event {
 	uint32_t reason;		/* hardware's reason code, 0 if none */
 	uint32_t access;		/* UIOMMU_READ or UIOMMU_WRITE of a fault, else 0 */
 	int error;			/* -errno that belongs to it, 0 if none */
+	/*
+	 * Of a fault: the data of the attach handle of its device and PASID, NULL without
+	 * one; valid during the callback, like the handle itself.
+	 */
+	void *data;
 	const char *text;		/* valid during the callback only */
 };
 

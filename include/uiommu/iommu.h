@@ -20,6 +20,7 @@ struct uiommu_device;	/* one requester, member of exactly one group */
 struct uiommu_group;	/* devices that the IOMMU cannot tell apart or that must not be separated */
 struct uiommu_domain;	/* a translation */
 struct uiommu_txn;	/* a prepared replacement */
+struct uiommu_attach_handle;	/* a caller's name for an attachment: uiommu/pasid.h */
 
 #define UIOMMU_REASON_LEN 192
 
@@ -70,6 +71,7 @@ UIOMMU_API void uiommu_group_destroy(struct uiommu_group *group);
  * The device joins @group and gets the group's current domain (the default
  * domain if the group was empty). Returns 0, -EEXIST, -EBUSY (a replacement of
  * the group is prepared), -ENOMEM or the driver's error; on error nothing changed.
+ * uiommu_device_add_opts() (uiommu/device.h) can say more of a device.
  */
 UIOMMU_API int uiommu_device_add(struct uiommu_group *group, uint16_t rid, struct uiommu_device **dev);
 /*
@@ -145,9 +147,10 @@ UIOMMU_API struct uiommu_domain *uiommu_blocking_domain(struct uiommu_iommu *iom
 UIOMMU_API int uiommu_attach_group(struct uiommu_group *group, struct uiommu_domain *domain,
 				   struct uiommu_report *report);
 /*
- * Back to the default domain. Cannot fail: a device whose hardware fails is
+ * Back to the default domain, or to blocking while the group is owned
+ * (uiommu/owner.h). Cannot fail: a device whose hardware fails is
  * parked on the blocking domain and reported as an event. A prepared replacement
- * of the group is cancelled.
+ * of the group is cancelled. PASIDs stay attached.
  */
 UIOMMU_API void uiommu_detach_group(struct uiommu_group *group);
 /* The same, to the blocking domain: what taking the DMA ownership of a group does. */
@@ -170,17 +173,23 @@ UIOMMU_API int uiommu_group_replace_domain(struct uiommu_group *group, struct ui
 
 struct uiommu_replace_target {
 	struct uiommu_group *group;
-	uint32_t pasid;			/* UIOMMU_NO_PASID; PASIDs are -EOPNOTSUPP as yet */
+	uint32_t pasid;			/* of the group, attached; UIOMMU_NO_PASID: the group itself */
 	struct uiommu_domain *domain;
-	void *handle;			/* caller's, kept with the attachment */
+	/*
+	 * As uiommu_replace_pasid() and uiommu_replace_group_handle() have it; NULL only
+	 * without a PASID.
+	 */
+	struct uiommu_attach_handle *handle;
 };
 
 /*
  * uiommu_replace_prepare - reserve all that a replacement may need
- * Nothing that hardware can see changes. Each group is pinned until commit or
- * abort: other attaches and replacements get -EBUSY, detach and device removal cancel.
- * A group may occur once (-EINVAL). The caller owns *@txn and must commit or abort it;
- * on error it is NULL.
+ * Groups and PASIDs of groups in any mixture; a group, or a PASID of it, may occur once
+ * (-EINVAL). Nothing that hardware can see changes. Each group is pinned, with all its
+ * PASIDs, until commit or abort: other attaches and replacements get -EBUSY; detach, also of
+ * a PASID, reset and device removal cancel. -EINVAL: a PASID that is not attached, no
+ * handle for it, a handle that the attachment has already. The caller owns *@txn and must
+ * commit or abort it; on error it is NULL.
  */
 UIOMMU_API int uiommu_replace_prepare(struct uiommu_ctx *ctx, const struct uiommu_replace_target *targets,
 				      unsigned int n, const struct uiommu_replace_opts *opts,

@@ -25,8 +25,8 @@ static int change_begin(struct uiommu_group *group, unsigned int flags, struct u
 		if (group->part)
 			txn_cancel(group);
 		for (dev = group->devices; dev; dev = dev->next)
-			if (dev->stuck)
-				engine_unstick(dev);
+			if (dev->att.stuck)
+				engine_unstick(&dev->att);
 		return 0;
 	}
 	if (group->part)

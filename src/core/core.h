@@ -13,8 +13,8 @@
  *  under group->lock. map, unmap and iova_to_phys take no lock of the core.
  *
  * Invariants:
- *  1. dev->domain is what hardware does with the device, unless dev->stuck.
- *  2. dev->domain is group->domain, or blocking (parked).
+ *  1. att->domain is what hardware does with the device, unless att->stuck or dev->deferred.
+ *  2. dev->att.domain is group->domain, or blocking (parked).
  *  3. A domain is freed only when no group, default or prepared transaction uses
  *     it, and, if hardware may still reach it (quarantined), after hardware is off.
  *  4. A slot is PREPARED exactly while the driver holds reservations for it.
@@ -55,7 +55,7 @@ struct uiommu_group {
 	struct uiommu_domain *domain;		/* current; never NULL */
 	struct uiommu_domain *default_domain;	/* blocking when none was set */
 	bool blocked;				/* put on blocking by a caller, not for lack of a default */
-	void *handle;				/* caller's, of the current attachment */
+	_Atomic(struct uiommu_attach_handle *) handle;	/* of the current attachment; read under RCU */
 	struct txn_part *part;			/* the prepared transaction that pins the group */
 	struct core_slot **slots;		/* room for n_devices pointers: a change allocates nothing */
 	unsigned int n_slots;
@@ -66,7 +66,7 @@ struct txn_part {
 	struct uiommu_txn *txn;
 	struct uiommu_group *group;
 	struct uiommu_domain *domain;
-	void *handle;
+	struct uiommu_attach_handle *handle;
 };
 
 /* Slots of one IOMMU that change together. */
@@ -89,7 +89,7 @@ int engine_prepare(struct core_run *runs, unsigned int n, unsigned int flags,
 void engine_abort(struct core_run *runs, unsigned int n);
 /*
  * engine_commit - move all devices of prepared runs
- * Slots are idle afterwards and dev->domain tells the truth, whatever it returns.
+ * Slots are idle afterwards and att->domain tells the truth, whatever it returns.
  * Without CORE_MUST_SUCCEED an error means: every device is on slot->from, or
  * parked, or stuck. With it: every device is on slot->to, or parked, or stuck.
  * @plan: from engine_prepare(); times are added; a failure's reason is put in.
@@ -97,11 +97,11 @@ void engine_abort(struct core_run *runs, unsigned int n);
  */
 int engine_commit(struct core_run *runs, unsigned int n, unsigned int flags, struct uiommu_report *plan,
 		  bool times);
-/* Tries again to park a stuck device. 0, or -errno and it is still stuck. Group lock held. */
-int engine_unstick(struct uiommu_device *dev);
+/* Tries again to park a stuck attachment. 0, or -errno and it is still stuck. Group lock held. */
+int engine_unstick(struct core_att *att);
 
-/* Readies the slot of a device for a change to @to. */
-void slot_init(struct uiommu_device *dev, struct uiommu_domain *to);
+/* Readies the slot of an attachment for a change to @to. */
+void slot_init(struct core_att *att, struct uiommu_domain *to);
 
 /*
  * group_collect - slots of the devices that a change to @to concerns
@@ -114,7 +114,8 @@ struct uiommu_device *group_stuck(struct uiommu_group *group);
  * Makes @to the group's domain after its devices were moved. The caller's use of
  * @to (domain_get()) becomes the group's. Group lock held.
  */
-void group_settle(struct uiommu_group *group, struct uiommu_domain *to, void *handle, unsigned int flags);
+void group_settle(struct uiommu_group *group, struct uiommu_domain *to,
+		  struct uiommu_attach_handle *handle, unsigned int flags);
 /*
  * group_set_domain - the one change of one group
  * @plan: initialised by the callee. Group lock held. Errors as the public calls say.
@@ -139,8 +140,8 @@ static inline void domain_put(struct uiommu_domain *domain)
 	atomic_fetch_sub_explicit(&domain->users, 1, memory_order_release);
 }
 
-/* Hardware may still reach @domain through @dev: its memory is kept. Blocking is kept anyway. */
-void domain_quarantine(struct uiommu_domain *domain, struct uiommu_device *dev, int error);
+/* Hardware may still reach @domain through @att: its memory is kept. Blocking is kept anyway. */
+void domain_quarantine(struct uiommu_domain *domain, struct core_att *att, int error);
 
 /* Sizes of option structs: 0, -EINVAL (smaller than @known), -E2BIG (non-zero bytes behind @known). */
 int opts_check(const void *opts, size_t size, size_t known);

@@ -9,10 +9,11 @@
 #include "base/probe.h"
 #include "core/core.h"
 
-void domain_quarantine(struct uiommu_domain *domain, struct uiommu_device *dev, int error)
+void domain_quarantine(struct uiommu_domain *domain, struct core_att *att, int error)
 {
+	struct uiommu_device *dev = att->dev;
 	struct uiommu_event event = {
-		.kind = UIOMMU_EVENT_QUARANTINED, .rid = dev->rid, .pasid = UIOMMU_NO_PASID, .error = error,
+		.kind = UIOMMU_EVENT_QUARANTINED, .rid = dev->rid, .pasid = att->pasid, .error = error,
 	};
 
 	if (domain == domain->iommu->blocking)

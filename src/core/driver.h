@@ -2,22 +2,36 @@
 /*
  * What a driver gives to the core, and the core's objects as drivers see them.
  *
- * A replacement is a set of slots, one per device (later: per PASID). The core
- * calls prepare for every slot, then commit with all slots of one IOMMU at once,
- * then finish for every slot; or abort for the prepared ones.
+ * An attachment is what a requester is on: a device's RID, or one PASID of it. A
+ * replacement is a set of slots, one per attachment, of RIDs and PASIDs in any
+ * mixture. The core calls prepare for every slot, then commit with all slots of one
+ * IOMMU at once, then finish for every slot; or abort for the prepared ones.
+ *
+ * Calls for one attachment come one at a time. Calls for several attachments of one
+ * device come one at a time too, all under the lock of its group.
+ *
+ * A device whose DMA carries other RIDs too (aliases) needs nothing from a driver: the
+ * core makes a device of each alias RID (alias is set), which is probed, and whose
+ * attachments change in the same batches as the others of the group.
  */
 #ifndef CORE_DRIVER_H
 #define CORE_DRIVER_H
 
 #include <uiommu/iommu.h>
+#include <uiommu/device.h>
+#include <uiommu/owner.h>
+#include <uiommu/pasid.h>
 
 #include "base/ctx.h"
 #include "base/lock.h"
 
+struct core_att;
+
 struct core_slot {
-	struct uiommu_device *dev;
-	uint32_t pasid;				/* UIOMMU_NO_PASID */
-	struct uiommu_domain *from;		/* what the device is on now */
+	struct core_att *att;
+	struct uiommu_device *dev;		/* att->dev */
+	uint32_t pasid;				/* att->pasid: UIOMMU_NO_PASID for the RID */
+	struct uiommu_domain *from;		/* what the attachment is on now */
 	struct uiommu_domain *to;
 	/* What the caller demands; during prepare only. NULL: any gap will do. */
 	const struct uiommu_replace_opts *opts;
@@ -32,6 +46,17 @@ struct core_slot {
 	/* Core's. */
 	unsigned char state;
 	struct uiommu_domain *where;		/* where it rests; NULL: not known */
+};
+
+/* What a device's RID, or one of its PASIDs, is on. */
+struct core_att {
+	struct uiommu_device *dev;
+	uint32_t pasid;				/* UIOMMU_NO_PASID: the RID's own */
+	bool stuck;				/* parking failed: hardware is where it likes; group lock */
+	struct uiommu_domain *domain;		/* what hardware was last told; group lock */
+	void *drv;				/* driver's, of a PASID's attachment; the RID has dev->drv */
+	struct core_slot slot;			/* core's, as it comes to prepare; group lock */
+	struct core_att *next;			/* core's */
 };
 
 enum core_direction {
@@ -70,20 +95,48 @@ struct iommu_ops {
 
 	/*
 	 * A device appears: allocate dev->drv and whatever later operations must not
-	 * fail for; hardware blocks it. release: hardware blocks it already, or
-	 * translation is off (a device that could not be parked is kept until then).
+	 * fail for; hardware blocks it. dev->max_pasids is what the function itself can
+	 * do: lower it to what this hardware can (0: none). dev->deferred is set if the
+	 * caller knows that a previous owner's translation is in use; the driver may set
+	 * it too. What probe does with such a device is the driver's: it may leave the
+	 * entry as it is. release: hardware blocks the device already, or it is still
+	 * deferred, or translation is off (a device that could not be parked is kept
+	 * until then).
 	 */
 	int (*probe)(struct uiommu_device *dev);
 	void (*release)(struct uiommu_device *dev);
+	/*
+	 * Optional, both or none: without them devices have no PASIDs. An attachment of
+	 * att->pasid, in [1, dev->max_pasids), appears: allocate att->drv and whatever
+	 * later operations must not fail for; hardware blocks the PASID. pasid_release:
+	 * as release, of an attachment that is on blocking. -ENOMEM, -ENOSPC.
+	 */
+	int (*pasid_probe)(struct core_att *att);
+	void (*pasid_release)(struct core_att *att);
+	/*
+	 * Optional. The only type of default domain that the device can have:
+	 * UIOMMU_DEFAULT_IDENTITY or _PAGING; _ANY if it does not care.
+	 */
+	enum uiommu_default (*def_domain_type)(struct uiommu_device *dev);
+	/*
+	 * Optional. Calls @add with @opaque for each region of IOVAs that this hardware
+	 * reserves (interrupt addresses). Called once, after probe. Returns the first error
+	 * of @add, else 0.
+	 */
+	int (*resv_regions)(struct uiommu_device *dev,
+			    int (*add)(void *opaque, const struct uiommu_resv_region *region), void *opaque);
 
 	/*
 	 * prepare - reserve all that commit may need, the way back too; nothing that
 	 * hardware can see changes. slot->from is what hardware is on. Fills the
 	 * report's gap, strategy, stores, config_syncs, tag_flushes, best_gap and
 	 * reason for this slot (it comes zeroed, reason empty; never NULL).
-	 * -ENOMEM, -ENOSPC (tags), -EINVAL. Towards blocking, or towards a domain
-	 * that is the group's default, it must not fail; if it does where the core
-	 * cannot fail either, the core parks the device.
+	 * -ENOMEM, -ENOSPC (tags), -EINVAL. Towards blocking, or (of a RID) towards a
+	 * domain that is the group's default, it must not fail; if it does where the core
+	 * cannot fail either, the core parks the device. -EOPNOTSUPP, -EINVAL: this
+	 * domain cannot be used here (a stage that hardware has not for PASIDs).
+	 * With dev->deferred (RID only) hardware is as a previous owner left it, and
+	 * slot->from is blocking all the same: that is where a way back leads.
 	 */
 	int (*prepare)(struct core_slot *slot, struct uiommu_report *report);
 	void (*abort)(struct core_slot *slot);
@@ -96,7 +149,8 @@ struct iommu_ops {
 	 * the error is, and the core parks them; nothing else says so. A driver may
 	 * try again before it gives up; if it returns 0 then, what prepare reported
 	 * held all the way (no worse gap). May be called several times for one set
-	 * of slots: the core goes on behind a failure.
+	 * of slots: the core goes on behind a failure. A device that was deferred when
+	 * its slot failed is parked by the core, lost or not.
 	 * Adds to report->cpu_ns and drain_ns when report is not NULL.
 	 */
 	int (*commit)(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
@@ -111,13 +165,14 @@ struct iommu_ops {
 	 */
 	void (*finish)(struct core_slot *slot, struct uiommu_domain *where);
 	/*
-	 * park - block a device now, whatever state it is in; between commit and
+	 * park - block an attachment now, whatever state it is in; between commit and
 	 * finish of its slot, or with no slot prepared. After success nothing of the
-	 * device's is cached; what the device held, also what finish(NULL) kept, is
+	 * attachment's is cached; what it held, also what finish(NULL) kept, is
 	 * dropped by park, or by the finish(blocking) that follows when a slot is
-	 * under way. Needs no reservation. Fails only by hardware.
+	 * under way. Other attachments of the device are not concerned. Needs no
+	 * reservation. Fails only by hardware.
 	 */
-	int (*park)(struct uiommu_device *dev);
+	int (*park)(struct core_att *att);
 
 	/*
 	 * Turns the hardware off, calls iommu_unregister(), frees what is the
@@ -125,6 +180,8 @@ struct iommu_ops {
 	 */
 	void (*destroy)(struct uiommu_iommu *iommu);
 };
+
+struct core_bus;
 
 /* First member of a driver's IOMMU. */
 struct uiommu_iommu {
@@ -136,6 +193,8 @@ struct uiommu_iommu {
 	struct uiommu_device *devices;
 	struct uiommu_domain *blocking;
 	struct uiommu_domain *quarantine;	/* freed by callers, kept: linked by quarantine_next */
+	/* Devices by RID, for those who have no lock: read under RCU, written under lock. */
+	_Atomic(struct core_bus *) bus[256];
 };
 
 /* First member of a driver's domain. */
@@ -149,15 +208,26 @@ struct uiommu_domain {
 };
 
 struct uiommu_device {
-	struct uiommu_group *group;
+	_Atomic(struct uiommu_group *) group;	/* NULL: removed, kept because it is stuck */
 	struct uiommu_iommu *iommu;
-	struct uiommu_domain *domain;		/* what hardware was last told; group lock */
+	struct core_att att;			/* the RID's */
 	struct uiommu_device *next;		/* in the group, in order of adding */
-	struct uiommu_device *next_in_iommu;
+	struct uiommu_device *next_in_iommu, **link_in_iommu;
 	void *drv;				/* driver's */
 	uint16_t rid;
-	bool stuck;				/* parking failed: hardware is where it likes; group lock */
-	struct core_slot slot;			/* core's, as it comes to prepare; group lock */
+	bool alias;				/* made by the core for an alias RID */
+	bool deferred;				/* never attached yet; group lock once probed */
+	uint32_t max_pasids;			/* valid PASIDs are below it; constant after probe */
+	/* Core's. */
+	bool untrusted, require_direct;
+	unsigned int reset_depth;		/* being reset: blocked whatever the group is on */
+	struct core_slot **reset_slots;		/* room that uiommu_reset_done() needs */
+	unsigned int carriers;			/* of an alias: devices whose DMA carries the RID */
+	struct uiommu_device **aliases;
+	unsigned int n_aliases;
+	struct uiommu_resv_region *resv;	/* all, the driver's too, as they were told */
+	unsigned int n_resv;
+	struct core_att *lost_pasids;		/* detached, but hardware would not block them */
 };
 
 /*
@@ -172,5 +242,24 @@ int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const str
  * devices that could not be parked. Hardware must not translate any more.
  */
 void iommu_unregister(struct uiommu_iommu *iommu);
+
+/*
+ * core_attach_handle - for drivers' fault paths: whom a fault belongs to
+ * @rid, @pasid: as hardware recorded them; UIOMMU_NO_PASID: none. An alias RID leads to
+ * the group of the devices that carry it.
+ *
+ * Takes no lock and allocates nothing: may be called inside a DMA batch. The caller is
+ * in an RCU read section (base/rcu.h) and uses *@handle only until its end. Returns 0;
+ * -ENOENT: no such device, PASID or no handle with its attachment, *@handle is NULL.
+ */
+int core_attach_handle(struct uiommu_iommu *iommu, uint16_t rid, uint32_t pasid,
+		       const struct uiommu_attach_handle **handle);
+/*
+ * core_fault - for drivers: an access was blocked
+ * Finds the attach handle by the event's rid and pasid, puts its data in and hands the
+ * event to the callback. The handle stays until that returned. As core_attach_handle().
+ */
+void core_fault(struct uiommu_iommu *iommu, const struct uiommu_event *event, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

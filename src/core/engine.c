@@ -21,15 +21,16 @@
 #include "base/probe.h"
 #include "core/core.h"
 
-void slot_init(struct uiommu_device *dev, struct uiommu_domain *to)
+void slot_init(struct core_att *att, struct uiommu_domain *to)
 {
-	dev->slot = (struct core_slot){
-		.dev = dev,
-		.pasid = UIOMMU_NO_PASID,
-		.from = dev->domain,
+	att->slot = (struct core_slot){
+		.att = att,
+		.dev = att->dev,
+		.pasid = att->pasid,
+		.from = att->domain,
 		.to = to,
 		.state = SLOT_IDLE,
-		.where = dev->domain,
+		.where = att->domain,
 	};
 }
 
@@ -39,8 +40,24 @@ static void slot_event(struct core_slot *slot, enum uiommu_event_kind kind, int 
 		.kind = kind, .rid = slot->dev->rid, .pasid = slot->pasid, .error = error,
 	};
 
-	ctx_event(slot->dev->iommu->ctx, &event, "device " RID_FMT " %s (error %d)", RID_ARGS(slot->dev->rid),
-		  what, error);
+	if (slot->pasid == UIOMMU_NO_PASID)
+		ctx_event(slot->dev->iommu->ctx, &event, "device " RID_FMT " %s (error %d)",
+			  RID_ARGS(slot->dev->rid), what, error);
+	else
+		ctx_event(slot->dev->iommu->ctx, &event, "device " RID_FMT " PASID %u %s (error %d)",
+			  RID_ARGS(slot->dev->rid), slot->pasid, what, error);
+}
+
+/* Hardware is as a previous owner left it: slot->from is not where it is. */
+static bool slot_deferred(const struct core_slot *slot)
+{
+	return slot->dev->deferred && slot->pasid == UIOMMU_NO_PASID;
+}
+
+/* Where a slot that failed stands, for certain; NULL: not known. */
+static struct uiommu_domain *slot_stands(const struct core_slot *slot)
+{
+	return slot->lost || slot_deferred(slot) ? NULL : slot->where;
 }
 
 /*
@@ -54,37 +71,39 @@ static void slot_park(struct core_slot *slot, struct uiommu_domain *at, int why)
 	int err = 0;
 
 	if (at != iommu->blocking)
-		err = iommu->ops->park(dev);
+		err = iommu->ops->park(slot->att);
+	if (slot_deferred(slot))
+		dev->deferred = false;
 	if (!err) {
 		slot->where = iommu->blocking;
 		slot_event(slot, UIOMMU_EVENT_PARKED, why, "was parked on the blocking domain");
 		return;
 	}
 	slot->where = NULL;
-	dev->stuck = true;
-	domain_quarantine(slot->from, dev, err);
+	slot->att->stuck = true;
+	domain_quarantine(slot->from, slot->att, err);
 	/* What was never prepared hardware never saw. */
 	if (slot->state == SLOT_PREPARED)
-		domain_quarantine(slot->to, dev, err);
+		domain_quarantine(slot->to, slot->att, err);
 }
 
-int engine_unstick(struct uiommu_device *dev)
+int engine_unstick(struct core_att *att)
 {
-	int err = dev->iommu->ops->park(dev);
+	int err = att->dev->iommu->ops->park(att);
 
 	if (err)
 		return err;
-	dev->stuck = false;
-	slot_init(dev, dev->domain);
-	slot_event(&dev->slot, UIOMMU_EVENT_PARKED, 0, "was parked at last");
+	att->stuck = false;
+	slot_init(att, att->domain);
+	slot_event(&att->slot, UIOMMU_EVENT_PARKED, 0, "was parked at last");
 	return 0;
 }
 
-/* Without a commit, the slot never rests: dev->domain is set here, as far as parking moved it. */
+/* Without a commit, the slot never rests: att->domain is set here, as far as parking moved it. */
 static void slot_park_unprepared(struct core_slot *slot, int why)
 {
-	slot_park(slot, slot->from, why);
-	slot->dev->domain = slot->dev->iommu->blocking;
+	slot_park(slot, slot_stands(slot), why);
+	slot->att->domain = slot->dev->iommu->blocking;
 	PROBE4(attach_device_to_domain, slot->dev->rid, slot->pasid, slot->where, slot->from);
 }
 
@@ -193,8 +212,11 @@ static int commit_batch(struct uiommu_iommu *iommu, struct core_slot **slots, un
 		*done = n;
 	else if (*done >= n)
 		*done = n - 1;
-	for (unsigned int i = 0; i < *done; i++)
+	for (unsigned int i = 0; i < *done; i++) {
 		slots[i]->where = direction == CORE_FORWARD ? slots[i]->to : slots[i]->from;
+		if (slot_deferred(slots[i]))
+			slots[i]->dev->deferred = false;
+	}
 	return err;
 }
 
@@ -227,7 +249,7 @@ static int commit_all(struct uiommu_iommu *iommu, struct core_slot **slots, unsi
 			if (direction == CORE_BACK)
 				slot_event(slot, UIOMMU_EVENT_UNWIND_FAILED, err,
 					   "could not go back to its old domain");
-			slot_park(slot, slot->lost ? NULL : slot->where, err);
+			slot_park(slot, slot_stands(slot), err);
 			slots[i] = slots[next];
 			slots[next++] = slot;
 		}
@@ -246,7 +268,7 @@ static void go_back(struct core_run *runs, unsigned int failed, unsigned int don
 	struct uiommu_device *who;
 
 	for (unsigned int i = done; i < run->n; i++)
-		if (run->slots[i]->lost)
+		if (run->slots[i]->lost || (i == done && slot_deferred(run->slots[i])))
 			slot_park(run->slots[i], NULL, err);
 	commit_all(run->iommu, run->slots, done, CORE_BACK, times, &who);
 	while (failed--) {
@@ -262,14 +284,13 @@ static bool run_finish(struct core_run *run)
 
 	for (unsigned int i = 0; i < run->n; i++) {
 		struct core_slot *slot = run->slots[i];
-		struct uiommu_device *dev = slot->dev;
 
-		dev->domain = slot->where ? slot->where : dev->iommu->blocking;
+		slot->att->domain = slot->where ? slot->where : run->iommu->blocking;
 		parked |= slot->where != slot->from && slot->where != slot->to;
 		slot->state = SLOT_IDLE;
 		if (slot->where != slot->from)
-			PROBE4(attach_device_to_domain, dev->rid, slot->pasid, slot->where, slot->from);
-		dev->iommu->ops->finish(slot, slot->where);
+			PROBE4(attach_device_to_domain, slot->dev->rid, slot->pasid, slot->where, slot->from);
+		run->iommu->ops->finish(slot, slot->where);
 	}
 	return parked;
 }

@@ -84,10 +84,10 @@ unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to,
 	unsigned int n = 0;
 
 	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next) {
-		if (dev->stuck || dev->domain == to)
+		if (dev->att.stuck || dev->att.domain == to)
 			continue;
-		slot_init(dev, to);
-		slots[n++] = &dev->slot;
+		slot_init(&dev->att, to);
+		slots[n++] = &dev->att.slot;
 	}
 	return n;
 }
@@ -96,12 +96,13 @@ struct uiommu_device *group_stuck(struct uiommu_group *group)
 {
 	struct uiommu_device *dev = group->devices;
 
-	while (dev && !dev->stuck)
+	while (dev && !dev->att.stuck)
 		dev = dev->next;
 	return dev;
 }
 
-void group_settle(struct uiommu_group *group, struct uiommu_domain *to, void *handle, unsigned int flags)
+void group_settle(struct uiommu_group *group, struct uiommu_domain *to,
+		  struct uiommu_attach_handle *handle, unsigned int flags)
 {
 	struct uiommu_domain *old = group->domain;
 
@@ -156,7 +157,7 @@ static void device_end(struct uiommu_device *dev)
 {
 	struct uiommu_iommu *iommu = dev->iommu;
 
-	if (dev->stuck) {
+	if (dev->att.stuck) {
 		lock_take(&iommu->lock);
 		dev->group = NULL;
 		lock_drop(&iommu->lock);
@@ -174,7 +175,7 @@ static int device_probe(struct uiommu_device *dev, struct uiommu_device *lost)
 	int err;
 
 	if (lost) {
-		err = engine_unstick(lost);
+		err = engine_unstick(&lost->att);
 		if (err) {
 			device_yield_rid(iommu, dev, lost);
 			return err;
@@ -191,15 +192,15 @@ static int device_probe(struct uiommu_device *dev, struct uiommu_device *lost)
 /* Puts the blocked newcomer on the group's domain. */
 static int device_join(struct uiommu_group *group, struct uiommu_device *dev)
 {
-	struct core_slot *slot = &dev->slot;
+	struct core_slot *slot = &dev->att.slot;
 	struct core_run run = { .iommu = dev->iommu, .slots = &slot, .n = 1 };
 	struct uiommu_report plan;
 	int err;
 
-	if (group->domain == dev->domain)
+	if (group->domain == dev->att.domain)
 		return 0;
 	report_init(&plan);
-	slot_init(dev, group->domain);
+	slot_init(&dev->att, group->domain);
 	err = engine_prepare(&run, 1, 0, NULL, &plan);
 	if (!err)
 		err = engine_commit(&run, 1, 0, &plan, false);
@@ -272,7 +273,9 @@ int uiommu_device_add(struct uiommu_group *group, uint16_t rid, struct uiommu_de
 		return -ENOMEM;
 	d->group = group;
 	d->iommu = group->iommu;
-	d->domain = group->iommu->blocking;
+	d->att.domain = group->iommu->blocking;
+	d->att.dev = d;
+	d->att.pasid = UIOMMU_NO_PASID;
 	d->rid = rid;
 	lock_take(&group->lock);
 	if (group->part) {
@@ -290,18 +293,18 @@ int uiommu_device_add(struct uiommu_group *group, uint16_t rid, struct uiommu_de
 /* Blocks one device, whatever it takes. Group lock held. */
 static void device_block(struct uiommu_device *dev)
 {
-	struct core_slot *slot = &dev->slot;
+	struct core_slot *slot = &dev->att.slot;
 	struct core_run run = { .iommu = dev->iommu, .slots = &slot, .n = 1 };
 	struct uiommu_report plan;
 
-	if (dev->stuck) {
-		engine_unstick(dev);
+	if (dev->att.stuck) {
+		engine_unstick(&dev->att);
 		return;
 	}
-	if (dev->domain == dev->iommu->blocking)
+	if (dev->att.domain == dev->iommu->blocking)
 		return;
 	report_init(&plan);
-	slot_init(dev, dev->iommu->blocking);
+	slot_init(&dev->att, dev->iommu->blocking);
 	engine_prepare(&run, 1, CORE_MUST_SUCCEED, NULL, &plan);
 	engine_commit(&run, 1, CORE_MUST_SUCCEED, &plan, false);
 }

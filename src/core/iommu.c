@@ -19,6 +19,8 @@ int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const str
 	iommu->devices = NULL;
 	iommu->blocking = NULL;
 	iommu->quarantine = NULL;
+	for (unsigned int i = 0; i < 256; i++)
+		atomic_init(&iommu->bus[i], NULL);
 	err = ops->domain_alloc(iommu, &opts, &iommu->blocking);
 	if (err)
 		return err;

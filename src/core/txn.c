@@ -229,10 +229,10 @@ void txn_cancel(struct uiommu_group *group)
 
 	atomic_store_explicit(&part->txn->cancelled, true, memory_order_relaxed);
 	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next) {
-		if (dev->slot.state != SLOT_PREPARED)
+		if (dev->att.slot.state != SLOT_PREPARED)
 			continue;
-		group->iommu->ops->abort(&dev->slot);
-		dev->slot.state = SLOT_IDLE;
+		group->iommu->ops->abort(&dev->att.slot);
+		dev->att.slot.state = SLOT_IDLE;
 	}
 	/* The part keeps its reference to the group: commit or abort drops it. */
 	domain_put(part->domain);

@@ -45,7 +45,7 @@ static struct snapshot *take(struct world *w)
 		if (!w->dev[d])
 			continue;
 		dev = *w->dev[d];
-		memset(&dev.slot, dev.slot.state, sizeof(dev.slot));
+		memset(&dev.att.slot, dev.att.slot.state, sizeof(dev.att.slot));
 		put(s, &dev, sizeof(dev));
 	}
 	for (int d = 1; d < M_DOMAINS; d++)

@@ -278,8 +278,9 @@ static void drop_nodes(struct uiommu_domain *domain, uint16_t rid)
 		to_domain(domain)->nodes[rid] = 0;
 }
 
-static int mock_park(struct uiommu_device *dev)
+static int mock_park(struct core_att *att)
 {
+	struct uiommu_device *dev = att->dev;
 	struct mock_iommu *m = to_mock(dev->iommu);
 	struct mock_hw *hw = hw_of(dev);
 
@@ -379,14 +380,14 @@ void mock_check(struct uiommu_iommu *iommu)
 	for (struct uiommu_device *dev = iommu->devices; dev; dev = dev->next_in_iommu) {
 		struct mock_hw *hw = hw_of(dev);
 
-		require(hw->dev == dev && !hw->prepared && dev->slot.state == SLOT_IDLE);
-		if (!dev->stuck) {
-			require(hw->reach[0] == dev->domain && !hw->reach[1]);
-			require(to_domain(dev->domain)->nodes[dev->rid] == 1);
-			require(dev->domain == dev->group->domain || dev->domain == iommu->blocking);
+		require(hw->dev == dev && !hw->prepared && dev->att.slot.state == SLOT_IDLE);
+		if (!dev->att.stuck) {
+			require(hw->reach[0] == dev->att.domain && !hw->reach[1]);
+			require(to_domain(dev->att.domain)->nodes[dev->rid] == 1);
+			require(dev->att.domain == dev->group->domain || dev->att.domain == iommu->blocking);
 			continue;
 		}
-		require(dev->domain == iommu->blocking);
+		require(dev->att.domain == iommu->blocking);
 		for (unsigned int i = 0; i < 2; i++)
 			require(!hw->reach[i] || hw->reach[i] == iommu->blocking ||
 				(hw->reach[i]->quarantined && to_domain(hw->reach[i])->nodes[dev->rid]));

@@ -97,7 +97,7 @@ static void txn_step(struct racer *me)
 		unsigned int g = (first + i) % GROUPS;
 
 		t[i] = (struct uiommu_replace_target){
-			me->race->group[g], UIOMMU_NO_PASID, some_domain(me, g), me,
+			me->race->group[g], UIOMMU_NO_PASID, some_domain(me, g), NULL,
 		};
 	}
 	if (uiommu_replace_prepare(me->race->ctx, t, n, NULL, &txn, &report))

@@ -175,7 +175,7 @@ static void test_opts(void **state)
 	assert_int_equal(m->equal_start, 0x2000);
 	assert_int_equal(m->equal_last, 0x2fff);
 	/* Nobody keeps a pointer to options that were the caller's. */
-	assert_null(w->dev[0]->slot.opts);
+	assert_null(w->dev[0]->att.slot.opts);
 	assert_int_equal(uiommu_group_replace_domain(w->group[0], w->domain[1], NULL, NULL), 0);
 	uiommu_block_group(w->group[0]);
 	w->m.group[0].blocked = true;
@@ -440,12 +440,12 @@ static void test_stuck_stays(void **state)
 	w->m.dev[2].fail = w->m.dev[2].lost = w->m.dev[2].fail_park = true;
 	world_set_faults(w);
 	assert_int_equal(world_replace(w, 0, 2), -ETIMEDOUT);
-	assert_true(w->dev[2]->stuck);
+	assert_true(w->dev[2]->att.stuck);
 	world_clear_faults(w);
 	assert_int_equal(uiommu_group_replace_domain(w->group[0], w->domain[2], NULL, &report), -EIO);
 	assert_ptr_equal(report.refused, w->dev[2]);
 	world_detach(w, 0);
-	assert_false(w->dev[2]->stuck);
+	assert_false(w->dev[2]->att.stuck);
 	assert_int_equal(world_replace(w, 0, 2), 0);
 	world_destroy(w);
 }

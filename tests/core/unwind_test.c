@@ -99,7 +99,7 @@ static void run_trial(const struct trial *t)
 	world_block(w, 0);
 	world_replace(w, 0, 1);
 	for (int d = 0; d < t->n; d++)
-		require(!w->dev[d] || w->dev[d]->domain == w->domain[1]);
+		require(!w->dev[d] || w->dev[d]->att.domain == w->domain[1]);
 	world_destroy(w);
 }
 

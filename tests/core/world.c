@@ -116,8 +116,8 @@ static void compare_group(struct world *w, int g)
 		if (w->m.dev[d].group != g)
 			continue;
 		require(dev && dev == w->dev[d] && dev->rid == d && dev->group == group);
-		require(dev->stuck == w->m.dev[d].stuck);
-		require(dev->domain == world_domain(w, g, w->m.dev[d].domain));
+		require(dev->att.stuck == w->m.dev[d].stuck);
+		require(dev->att.domain == world_domain(w, g, w->m.dev[d].domain));
 		dev = dev->next;
 		n++;
 	}
@@ -289,12 +289,14 @@ int world_prepare(struct world *w, int n)
 	int err = 0, first = w->m.group[w->target[0].group].iommu;
 
 	w->n_moves = 0;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		w->target[i].handle = &w->handle[w->handles++ % 64];
 		targets[i] = (struct uiommu_replace_target){
 			.group = w->group[w->target[i].group], .pasid = UIOMMU_NO_PASID,
 			.domain = world_domain(w, w->target[i].group, w->target[i].domain),
-			.handle = &w->target[i],
+			.handle = w->target[i].handle,
 		};
+	}
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < n; i++)
 			if ((w->m.group[w->target[i].group].iommu != first) == pass)
@@ -326,7 +328,7 @@ int world_commit(struct world *w)
 	require(!err == !report.reason[0]);
 	w->txn = NULL;
 	for (int i = 0; i < w->n_targets && !err; i++)
-		require(w->group[w->target[i].group]->handle == &w->target[i]);
+		require(w->group[w->target[i].group]->handle == w->target[i].handle);
 	world_compare(w);
 	return err;
 }

@@ -25,7 +25,9 @@ struct world {
 	struct uiommu_txn *txn;
 	struct model_move moves[M_DEVS];
 	int n_moves, n_targets;
-	struct { int group, domain; bool pinned; } target[M_GROUPS];
+	struct { int group, domain; bool pinned; struct uiommu_attach_handle *handle; } target[M_GROUPS];
+	struct uiommu_attach_handle handle[64];		/* a new one for each target */
+	unsigned int handles;
 	bool cancelled;
 };
 

@@ -448,7 +448,7 @@ static void tag_is_clean_after_completion_only(void **state)
 	uiommu_detach_group(d.group);
 	rig.rearm = 0;
 	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
-	if (d.dev->stuck) {
+	if (d.dev->att.stuck) {
 		assert_true(dd->dirty);
 		assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_LIVE);
 		uiommu_detach_group(d.group);

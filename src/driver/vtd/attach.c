@@ -530,10 +530,10 @@ int vtdd_commit(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned i
 	return err;
 }
 
-int vtdd_park(struct uiommu_device *dev)
+int vtdd_park(struct core_att *att)
 {
-	struct vtdd_iommu *vi = to_vtdd(dev->iommu);
-	struct vtdd_device *dd = dev->drv;
+	struct vtdd_iommu *vi = to_vtdd(att->dev->iommu);
+	struct vtdd_device *dd = att->dev->drv;
 	struct run r = { .vi = vi, .dd = &dd, .n = 1, .park = true };
 	int err;
 

@@ -41,9 +41,9 @@ static void report(struct vtdd_iommu *vi, uint64_t lo, uint64_t hi)
 	PROBE5(io_page_fault, event.rid, event.iova, event.access, event.pasid, event.reason);
 	if (pasid)
 		snprintf(with, sizeof(with), " with PASID %u", event.pasid);
-	ctx_event(vi->base.ctx, &event, "%s by %02x:%02x.%x%s at IOVA 0x%llx was blocked: reason 0x%02x (%s)",
-		  read ? "read" : "write", sid >> 8, sid >> 3 & 31, sid & 7, with,
-		  (unsigned long long)event.iova, event.reason, vtd_reason_text(event.reason));
+	core_fault(&vi->base, &event, "%s by %02x:%02x.%x%s at IOVA 0x%llx was blocked: reason 0x%02x (%s)",
+		   read ? "read" : "write", sid >> 8, sid >> 3 & 31, sid & 7, with,
+		   (unsigned long long)event.iova, event.reason, vtd_reason_text(event.reason));
 }
 
 /* One pass over the records from the oldest; true if there was one. */

@@ -194,7 +194,7 @@ void vtdd_abort(struct core_slot *slot);
 int vtdd_commit(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned int n,
 		enum core_direction direction, unsigned int *done, struct uiommu_report *report);
 void vtdd_finish(struct core_slot *slot, struct uiommu_domain *where);
-int vtdd_park(struct uiommu_device *dev);
+int vtdd_park(struct core_att *att);
 
 /* ---- fault.c ---- */
 
