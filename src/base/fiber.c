@@ -26,7 +26,8 @@
 void fiber_jump(void **save, void *sp);
 /* Where a new stack returns to at first: passes the task on to fiber_entry(). */
 void fiber_first(void);
-void fiber_entry(struct task *t);
+/* Called from assembly alone, where link-time optimisation does not look. */
+__attribute__((used)) void fiber_entry(struct task *t);
 
 #if defined(__x86_64__)
 
