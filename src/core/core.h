@@ -48,6 +48,8 @@ enum core_flags {
 
 struct uiommu_group {
 	struct uiommu_iommu *iommu;
+	struct core_listed listed;
+	bool gone;				/* destroyed: its domains are not its own any more */
 	struct uiommu_ctx *ctx;
 	struct lock lock;
 	struct uiommu_device *devices;		/* in order of adding */
@@ -127,6 +129,10 @@ void group_unref(struct uiommu_group *group);
 
 /* Takes a group out of the transaction prepared for it, which can no longer be committed. Group lock held. */
 void txn_cancel(struct uiommu_group *group);
+
+/* Group or domain @item appears, or ends (then waits until show has left it). Takes iommu->lock. */
+void core_list_add(struct uiommu_iommu *iommu, struct core_list *list, struct core_listed *item);
+void core_list_del(struct uiommu_iommu *iommu, struct core_list *list, struct core_listed *item);
 
 /* Users of a domain. */
 static inline void domain_get(struct uiommu_domain *domain)

@@ -72,6 +72,7 @@ int uiommu_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_o
 	lock_take(&iommu->lock);
 	iommu->domains++;
 	lock_drop(&iommu->lock);
+	core_list_add(iommu, &iommu->domain_list, &d->listed);
 	*domain = d;
 	return 0;
 }
@@ -86,6 +87,7 @@ int uiommu_domain_free(struct uiommu_domain *domain)
 	iommu = domain->iommu;
 	if (domain == iommu->blocking || atomic_load_explicit(&domain->users, memory_order_acquire))
 		return -EBUSY;
+	core_list_del(iommu, &iommu->domain_list, &domain->listed);
 	keep = atomic_load_explicit(&domain->quarantined, memory_order_relaxed);
 	lock_take(&iommu->lock);
 	if (keep) {

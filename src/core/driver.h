@@ -21,6 +21,7 @@
 #include <uiommu/device.h>
 #include <uiommu/owner.h>
 #include <uiommu/pasid.h>
+#include <uiommu/show.h>
 
 #include "base/ctx.h"
 #include "base/lock.h"
@@ -175,6 +176,16 @@ struct iommu_ops {
 	int (*park)(struct core_att *att);
 
 	/*
+	 * Optional, for uiommu_show(). show_iommu fills in mode; show_domain tag, levels, root,
+	 * tables, leaves and mapped (they come zeroed, tag as none), at any time, while others
+	 * map and unmap; show_attachment calls @ops->entry, which is not NULL, for each entry on
+	 * hardware's way to the attachment's translation, with the group's lock held.
+	 */
+	void (*show_iommu)(struct uiommu_iommu *iommu, struct uiommu_show_iommu *show);
+	void (*show_domain)(struct uiommu_domain *domain, struct uiommu_show_domain *show);
+	void (*show_attachment)(struct core_att *att, const struct uiommu_show_ops *ops, void *opaque);
+
+	/*
 	 * Turns the hardware off, calls iommu_unregister(), frees what is the
 	 * driver's, *iommu too. Groups and domains of callers are gone. Cannot fail.
 	 */
@@ -182,6 +193,18 @@ struct iommu_ops {
 };
 
 struct core_bus;
+
+/* The groups, or the domains, of an IOMMU in order of creation, for show (core/show.c); iommu->lock. */
+struct core_listed {
+	uint64_t id;				/* from 1 on; the blocking domain is 0; constant */
+	unsigned int looked_at;			/* show is at it: it stays in the list */
+	struct core_listed *next, *prev;
+};
+
+struct core_list {
+	struct core_listed *first, *last;
+	uint64_t last_id;
+};
 
 /* First member of a driver's IOMMU. */
 struct uiommu_iommu {
@@ -193,6 +216,7 @@ struct uiommu_iommu {
 	struct uiommu_device *devices;
 	struct uiommu_domain *blocking;
 	struct uiommu_domain *quarantine;	/* freed by callers, kept: linked by quarantine_next */
+	struct core_list group_list, domain_list;
 	/* Devices by RID, for those who have no lock: read under RCU, written under lock. */
 	_Atomic(struct core_bus *) bus[256];
 };
@@ -202,6 +226,7 @@ struct uiommu_domain {
 	struct uiommu_iommu *iommu;
 	enum uiommu_domain_type type;
 	enum uiommu_stage stage;
+	struct core_listed listed;
 	_Atomic unsigned int users;		/* groups on it, defaults, prepared transactions */
 	_Atomic bool quarantined;		/* hardware may still reach its tables: never free */
 	struct uiommu_domain *quarantine_next;

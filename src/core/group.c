@@ -48,6 +48,7 @@ int uiommu_group_create(struct uiommu_iommu *iommu, struct uiommu_group **group)
 	lock_take(&iommu->lock);
 	iommu->groups++;
 	lock_drop(&iommu->lock);
+	core_list_add(iommu, &iommu->group_list, &g->listed);
 	*group = g;
 	return 0;
 }
@@ -65,6 +66,7 @@ void uiommu_group_destroy(struct uiommu_group *group)
 	if (!n) {
 		if (group->part)
 			txn_cancel(group);
+		group->gone = true;
 		domain_put(group->domain);
 		domain_put(group->default_domain);
 	}
@@ -73,6 +75,7 @@ void uiommu_group_destroy(struct uiommu_group *group)
 		ctx_log(group->ctx, UIOMMU_LOG_ERROR, "a group of %u devices was destroyed: kept", n);
 		return;
 	}
+	core_list_del(iommu, &iommu->group_list, &group->listed);
 	group_unref(group);
 	lock_take(&iommu->lock);
 	iommu->groups--;

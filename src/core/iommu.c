@@ -19,6 +19,8 @@ int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const str
 	iommu->devices = NULL;
 	iommu->blocking = NULL;
 	iommu->quarantine = NULL;
+	iommu->group_list = (struct core_list){ .first = NULL };
+	iommu->domain_list = (struct core_list){ .first = NULL };
 	for (unsigned int i = 0; i < 256; i++)
 		atomic_init(&iommu->bus[i], NULL);
 	err = ops->domain_alloc(iommu, &opts, &iommu->blocking);
@@ -27,6 +29,7 @@ int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const str
 	iommu->blocking->iommu = iommu;
 	iommu->blocking->type = UIOMMU_DOMAIN_BLOCKED;
 	iommu->blocking->stage = UIOMMU_STAGE_ANY;
+	iommu->blocking->listed = (struct core_listed){ .id = 0 };
 	return 0;
 }
 

@@ -205,6 +205,9 @@ static const struct iommu_ops vtdd_ops = {
 	.commit = vtdd_commit,
 	.finish = vtdd_finish,
 	.park = vtdd_park,
+	.show_iommu = vtdd_show_iommu,
+	.show_domain = vtdd_show_domain,
+	.show_attachment = vtdd_show_attachment,
 	.destroy = vtdd_destroy,
 };
 

@@ -196,6 +196,12 @@ int vtdd_commit(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned i
 void vtdd_finish(struct core_slot *slot, struct uiommu_domain *where);
 int vtdd_park(struct core_att *att);
 
+/* ---- show.c ---- */
+
+void vtdd_show_iommu(struct uiommu_iommu *iommu, struct uiommu_show_iommu *show);
+void vtdd_show_domain(struct uiommu_domain *domain, struct uiommu_show_domain *show);
+void vtdd_show_attachment(struct core_att *att, const struct uiommu_show_ops *ops, void *opaque);
+
 /* ---- fault.c ---- */
 
 /* Clears what an earlier owner left, programs and unmasks the fault event. */
