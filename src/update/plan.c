@@ -267,19 +267,17 @@ static bool make_single(const struct entry_format *fmt, unsigned int granule, co
 			const struct entry_used *used_cur, const uint64_t *target,
 			const struct entry_used *used_target, struct plan *plan)
 {
-	unsigned int next = granule - 1, at = fmt->words; /* next: the granule's other word, or the same */
+	unsigned int next = granule - 1, at; /* next: the granule's other word, or the same */
 	struct plan_step *s = plan->step;
+	unsigned int differs = 0;
 	uint64_t lo, hi, both;
 
-	for (unsigned int i = 0; i < fmt->words; i += granule) {
-		if (!((cur[i] ^ target[i]) | (cur[i + next] ^ target[i + next])))
-			continue;
-		if (at != fmt->words)
-			return false;
-		at = i;
-	}
-	if (at == fmt->words || !is_present(fmt, cur) || !is_present(fmt, target))
+	for (unsigned int i = 0; i < fmt->words; i++)
+		differs |= (unsigned int)(cur[i] != target[i]) << i;
+	differs = fold(differs, granule);
+	if (!differs || (differs & (differs - 1)) || !is_present(fmt, cur) || !is_present(fmt, target))
 		return false;
+	at = (unsigned int)__builtin_ctz(differs);
 	lo = cur[at] ^ target[at];
 	hi = next ? cur[at + 1] ^ target[at + 1] : 0;
 	both = (lo & used_cur->mask[at] & used_target->mask[at]) |
