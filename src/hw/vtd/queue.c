@@ -50,9 +50,9 @@ static enum vtd_iqei check_piotlb(const uint64_t d[2])
 	return g == VTD_PIOTLB_G_PASID || g == VTD_PIOTLB_G_PAGE ? VTD_IQEI_NONE : VTD_IQEI_RSVD;
 }
 
-static inline enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], bool scalable)
+static inline enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], unsigned int type, bool scalable)
 {
-	switch (type_of(d[0])) {
+	switch (type) {
 	case VTD_DESC_CC:
 		return (d[0] & VTD_CC0_RSVD) || d[1] || !(d[0] & VTD_CC0_G) ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 	case VTD_DESC_IOTLB:
@@ -79,7 +79,9 @@ static inline enum vtd_iqei check(struct vtd_model *m, const uint64_t d[2], bool
 struct source {
 	uint64_t head, tail;	/* IQH; where to look at the registers again */
 	uint64_t base, mask;	/* of the ring; mask of offsets in it */
-	bool wide, scalable;
+	const vtd_word *ring;	/* the same in host memory, if all of it is in the pool */
+	unsigned int step;	/* bytes of a descriptor: 16, or 32 (IQA.DW) */
+	bool scalable;
 };
 
 /* Checks that concern the queue as a whole. */
@@ -100,7 +102,10 @@ static enum vtd_iqei check_queue(struct vtd_model *m, uint64_t tail, struct sour
 		return VTD_IQEI_TAIL_ALIGN;
 	src->base = iqa & VTD_IQA_IQA;
 	src->mask = (UINT64_C(4096) << field_get(VTD_IQA_QS, iqa)) - 1;
-	src->wide = wide;
+	src->ring = vtd_pool_word(m->hw.ctx, src->base);
+	if (src->ring && !vtd_pool_word(m->hw.ctx, src->base + src->mask - 7))
+		src->ring = NULL;
+	src->step = wide ? 32 : 16;
 	src->scalable = ttm == VTD_TTM_SCALABLE;
 	return VTD_IQEI_NONE;
 }
@@ -132,15 +137,16 @@ static enum vtd_iqei read_far_descriptor(struct vtd_model *m, uint64_t pa, bool 
 	return w[2] | w[3] ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 }
 
-static inline enum vtd_iqei read_descriptor(struct vtd_model *m, uint64_t pa, bool wide, uint64_t d[2])
+static inline enum vtd_iqei read_descriptor(struct vtd_model *m, const struct source *src, uint64_t d[2])
 {
-	const vtd_word *w = vtd_pool_word(m->hw.ctx, pa);
+	const vtd_word *w;
 
-	if (!w || (pa & (wide ? 31 : 15)))
-		return read_far_descriptor(m, pa, wide, d);
+	if (!src->ring)
+		return read_far_descriptor(m, src->base + src->head, src->step == 32, d);
+	w = src->ring + src->head / sizeof(*w);
 	d[0] = vtd_word_load(w);
 	d[1] = vtd_word_load(w + 1);
-	return wide && (vtd_word_load(w + 2) | vtd_word_load(w + 3)) ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
+	return src->step == 32 && (vtd_word_load(w + 2) | vtd_word_load(w + 3)) ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
 }
 
 /* Looks at the registers: whether there is something to fetch. False: no, or an error (1). */
@@ -160,32 +166,33 @@ static bool look(struct vtd_model *m, struct source *src)
 	return true;
 }
 
-/* Reads one descriptor, checks it and moves on. False: nothing to fetch, or an error (1). */
-static inline bool fetch(struct vtd_model *m, struct source *src, uint64_t d[2])
+/* Reads one descriptor, checks it and moves on. Its type, or -1: nothing to fetch, or an error (1). */
+static inline int fetch(struct vtd_model *m, struct source *src, uint64_t d[2])
 {
 	enum vtd_iqei error;
 	enum vtd_fail fail;
+	unsigned int type;
 
 	if (src->head == src->tail && !look(m, src))
-		return false;
+		return -1;
 	fail = due_failure(m);
-	error = fail == VTD_FAIL_IQE ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
-	if (!error)
-		error = read_descriptor(m, src->base + src->head, src->wide, d);
-	if (!error)
-		error = check(m, d, src->scalable);
+	error = fail == VTD_FAIL_IQE ? VTD_IQEI_RSVD : read_descriptor(m, src, d);
+	if (error)
+		goto bad;
+	type = type_of(d[0]);
+	error = check(m, d, type, src->scalable);
 	if (error)
 		goto bad;
 	if (fail == VTD_FAIL_HANG)
 		m->queue.hung = true;
-	src->head = (src->head + (src->wide ? 32 : 16)) & src->mask;
+	src->head = (src->head + src->step) & src->mask;
 	atomic_store_explicit(&m->regs.iqh, src->head, memory_order_release);
-	return true;
+	return (int)type;
 
 bad:
 	vtd_queue_error(m, error);
 	src->tail = src->head;
-	return false;
+	return -1;
 }
 
 static inline void source_init(struct vtd_model *m, struct source *src)
@@ -310,10 +317,10 @@ static void execute_wait(struct vtd_model *m, const uint64_t d[2])
 		vtd_queue_interrupt(m);
 }
 
-static inline void execute(struct vtd_model *m, const uint64_t d[2])
+static inline void execute(struct vtd_model *m, const uint64_t d[2], unsigned int type)
 {
 	m->queue.last_was_wait = false;
-	switch (type_of(d[0])) {
+	switch (type) {
 	case VTD_DESC_CC:
 		execute_cc(m, d[0]);
 		break;
@@ -383,7 +390,7 @@ static bool execute_one(struct vtd_model *m)
 	if (i < q->n)
 		memmove(q->window + i, q->window + i + 1, (q->n - i) * sizeof(q->window[0]));
 	choice_interleave(CHOICE_COMMAND);
-	execute(m, d);
+	execute(m, d, type_of(d[0]));
 	choice_interleave(CHOICE_COMMAND);
 	return true;
 }
@@ -395,6 +402,7 @@ static bool process_in_order(struct vtd_model *m)
 	struct source src;
 	bool did = false;
 	uint64_t d[2];
+	int type;
 
 	if (q->n) {
 		if (!execute_one(m))
@@ -402,15 +410,15 @@ static bool process_in_order(struct vtd_model *m)
 		did = true;
 	}
 	source_init(m, &src);
-	while (fetch(m, &src, d)) {
+	while ((type = fetch(m, &src, d)) >= 0) {
 		did = true;
-		if (q->hung && type_of(d[0]) == VTD_DESC_WAIT) {
+		if (q->hung && type == VTD_DESC_WAIT) {
 			q->window[0][0] = d[0];
 			q->window[0][1] = d[1];
 			q->n = 1;
 			break;
 		}
-		execute(m, d);
+		execute(m, d, (unsigned int)type);
 	}
 	return did;
 }
@@ -429,7 +437,7 @@ static bool process(struct vtd_model *m)
 	source_init(m, &src);
 	do {
 		more = false;
-		while (q->n < VTD_QUEUE_WINDOW && fetch(m, &src, q->window[q->n])) {
+		while (q->n < VTD_QUEUE_WINDOW && fetch(m, &src, q->window[q->n]) >= 0) {
 			q->n++;
 			more = true;
 		}
