@@ -397,14 +397,14 @@ static void tag_without_flush_is_quarantined(void **state)
 	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
 	vi = to_vtdd(rig.iommu);
 	dom = to_vtdd_domain(rig_domain(&rig, D_SECOND_A, &wa));
-	assert_int_equal(vtdd_domain_join(vi, dom, NULL), 0);
-	assert_int_equal(vtdd_domain_join(vi, dom, NULL), 0);
+	assert_int_equal(vtdd_domain_join(vi, dom, NULL, 0), 0);
+	assert_int_equal(vtdd_domain_join(vi, dom, NULL, 0), 0);
 	tag = dom->tag;
 	vtdd_domain_leave(vi, dom, NULL, false);
 	assert_int_equal(tag_state(&vi->tags, tag), TAG_LIVE);
 	vtdd_domain_leave(vi, dom, NULL, true);
 	assert_int_equal(tag_state(&vi->tags, tag), TAG_QUARANTINED);
-	assert_int_equal(vtdd_domain_join(vi, dom, NULL), 0);
+	assert_int_equal(vtdd_domain_join(vi, dom, NULL, 0), 0);
 	assert_int_not_equal(dom->tag, tag);
 	assert_int_equal(vtdd_entry_tag(vi, dom->entry), dom->tag);
 	tag = dom->tag;
@@ -419,7 +419,7 @@ static void tag_without_flush_is_quarantined(void **state)
 static void tag_is_clean_after_completion_only(void **state)
 {
 	struct uiommu_domain *a, *b;
-	struct vtdd_device *dd;
+	struct vtdd_att *va;
 	struct rig_dev d;
 	struct rig rig;
 	uint64_t wa, wb;
@@ -429,17 +429,17 @@ static void tag_is_clean_after_completion_only(void **state)
 	a = rig_domain(&rig, D_SECOND_A, &wa);
 	b = rig_domain(&rig, D_SECOND_B, &wb);
 	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
-	dd = d.dev->drv;
-	assert_int_equal(dd->dirty, 1u << dd->cur);
+	va = vtdd_att_of(&d.dev->att);
+	assert_int_equal(va->dirty, 1u << va->cur);
 	/* Going back flushed what the failed try may have left of b; a stays in use. */
 	rig.rearm = 1;
 	rig.rearm_at = 8;
 	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
 	assert_int_equal(uiommu_group_replace_domain(d.group, b, NULL, NULL), -EIO);
-	assert_int_equal(dd->dirty, 1u << dd->cur);
+	assert_int_equal(va->dirty, 1u << va->cur);
 	assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_FLUSHED);
 	assert_int_equal(uiommu_group_replace_domain(d.group, b, NULL, NULL), 0);
-	assert_int_equal(dd->dirty, 1u << dd->cur);
+	assert_int_equal(va->dirty, 1u << va->cur);
 	assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(a)->tag), TAG_FLUSHED);
 	/* Both the change and the parking refused: the tags wait until the next parking flushed them. */
 	rig.rearm = 100;
@@ -449,11 +449,11 @@ static void tag_is_clean_after_completion_only(void **state)
 	rig.rearm = 0;
 	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
 	if (d.dev->att.stuck) {
-		assert_true(dd->dirty);
+		assert_true(va->dirty);
 		assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_LIVE);
 		uiommu_detach_group(d.group);
 	}
-	assert_int_equal(dd->dirty, 0);
+	assert_int_equal(va->dirty, 0);
 	assert_int_equal(tag_state(&to_vtdd(rig.iommu)->tags, to_vtdd_domain(b)->tag), TAG_FLUSHED);
 	rig_dev_remove(&d);
 	rig_domain_free(a);

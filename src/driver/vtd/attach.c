@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changing what devices are on: prepare, commit, finish, park.
+ * Changing what attachments are on: prepare, commit, finish, park.
  *
  * A commit runs the plans of all its slots in rounds. A round does every slot's
  * stores up to its next sync, then invalidates the configuration caches for all of
@@ -19,8 +19,8 @@
  *  - cc_inv and pc_inv do not wait for such requests, but the flush does: it drains
  *    (DR and DW; p_iotlb_inv always). Nothing more is used of that than what holds
  *    for the requests which the flush names: one that holds the old entry carries
- *    its tag, the domain id that the flush names, and with p_iotlb_inv RID_PASID as
- *    its PASID. So when the wait completes they have ended. The guidance for changed
+ *    its tag, the domain id that the flush names, and with p_iotlb_inv the entry's
+ *    PASID (RID_PASID for the RID's). So when the wait completes they have ended. The guidance for changed
  *    entries (6.5.3.3) names the same flushes per kind: p_iotlb_inv by PASID for
  *    first stage and pass-through, iotlb_inv by domain for second stage and for all
  *    of legacy mode. A request that met a not-present entry carries no tag; there is
@@ -39,7 +39,7 @@
 
 struct run {
 	struct vtdd_iommu *vi;
-	struct vtdd_device **dd; /* NULL: slots[i]->drv */
+	struct vtdd_att **va; /* NULL: slots[i]->drv */
 	struct core_slot **slots;
 	unsigned int n;
 	enum core_direction direction;
@@ -49,82 +49,82 @@ struct run {
 	struct vtdd_inv config, flush;
 };
 
-static inline struct vtdd_device *device(const struct run *r, unsigned int i)
+static inline struct vtdd_att *attachment(const struct run *r, unsigned int i)
 {
-	return r->slots ? r->slots[i]->drv : r->dd[i];
+	return r->slots ? r->slots[i]->drv : r->va[i];
 }
 
-/* The domain that the run takes a device away from, and the one that it brings it to. */
-static inline struct vtdd_domain *source(const struct run *r, const struct vtdd_device *dd)
+/* The domain that the run takes an attachment away from, and the one that it brings it to. */
+static inline struct vtdd_domain *source(const struct run *r, const struct vtdd_att *va)
 {
-	return r->direction == CORE_FORWARD ? dd->dom : dd->next;
+	return r->direction == CORE_FORWARD ? va->dom : va->next;
 }
 
-static inline struct vtdd_domain *destination(const struct run *r, const struct vtdd_device *dd)
+static inline struct vtdd_domain *destination(const struct run *r, const struct vtdd_att *va)
 {
-	return r->direction == CORE_FORWARD ? dd->next : dd->dom;
+	return r->direction == CORE_FORWARD ? va->next : va->dom;
 }
 
-/* Bits of them in dirty and flushing. Both the same where the device does not leave its domain. */
-static inline unsigned int source_bit(const struct run *r, const struct vtdd_device *dd)
+/* Bits of them in dirty and flushing. Both the same where the attachment does not leave its domain. */
+static inline unsigned int source_bit(const struct run *r, const struct vtdd_att *va)
 {
-	return 1u << (r->direction == CORE_FORWARD || dd->next == dd->dom ? dd->cur : !dd->cur);
+	return 1u << (r->direction == CORE_FORWARD || va->next == va->dom ? va->cur : !va->cur);
 }
 
-static inline unsigned int destination_bit(const struct run *r, const struct vtdd_device *dd)
+static inline unsigned int destination_bit(const struct run *r, const struct vtdd_att *va)
 {
-	return 1u << (r->direction == CORE_FORWARD && dd->next != dd->dom ? !dd->cur : dd->cur);
+	return 1u << (r->direction == CORE_FORWARD && va->next != va->dom ? !va->cur : va->cur);
 }
 
 /* ---- plans ---- */
 
-static void plan_towards(struct vtdd_iommu *vi, struct vtdd_device *dd, const struct vtdd_domain *dom)
+static void plan_towards(struct vtdd_iommu *vi, struct vtdd_att *va, const struct vtdd_domain *dom)
 {
-	plan_make(&vi->fmt, vi->plan_caps, dd->entry, &vi->used[vtdd_entry_kind(vi, dd->entry)], dom->entry,
-		  &vi->used[dom->kind], &dd->plan);
+	plan_make(&vi->fmt, vi->plan_caps, va->entry, &vi->used[vtdd_entry_kind(vi, va->entry)], dom->entry,
+		  &vi->used[dom->kind], &va->plan);
 }
 
 /* After a failure: what memory really holds. */
-static void read_back(struct vtdd_iommu *vi, struct vtdd_device *dd)
+static void read_back(struct vtdd_iommu *vi, struct vtdd_att *va)
 {
 	for (unsigned int i = 0; i < vi->fmt.words; i++)
-		dd->entry[i] = vi->ops->load64(vi->hw, dd->entry_pa + 8 * i);
+		va->entry[i] = vi->ops->load64(vi->hw, va->entry_pa + 8 * i);
 }
 
-static void begin_plan(struct vtdd_device *dd)
+static void begin_plan(struct vtdd_att *va)
 {
-	dd->step = 0;
-	dd->syncs_left = dd->plan.syncs;
-	dd->synced = false;
-	dd->planned = false;
-	dd->flushing = 0;
+	va->step = 0;
+	va->syncs_left = va->plan.syncs;
+	va->synced = false;
+	va->planned = false;
+	va->flushing = 0;
 }
 
 /* ---- stores ---- */
 
-static void add_stale(struct vtdd_device *dd, uint32_t tag)
+static void add_stale(struct vtdd_att *va, uint32_t tag)
 {
-	for (unsigned int i = 0; i < dd->n_stale; i++)
-		if (dd->stale[i] == tag)
+	for (unsigned int i = 0; i < va->n_stale; i++)
+		if (va->stale[i] == tag)
 			return;
-	assert(dd->n_stale < VTDD_STALE_MAX);
-	dd->stale[dd->n_stale++] = tag;
+	assert(va->n_stale < VTDD_STALE_MAX);
+	va->stale[va->n_stale++] = tag;
 }
 
-static void store(struct vtdd_iommu *vi, struct vtdd_device *dd, const struct plan_step *s)
+static void store(struct vtdd_iommu *vi, struct vtdd_att *va, const struct plan_step *s)
 {
-	uiommu_pa_t pa = dd->entry_pa + 8 * s->at;
+	uiommu_pa_t pa = va->entry_pa + 8 * s->at;
 
 	/* Until the next sync a copy of the entry as it is now may be kept, under the domain id it has now.
 	 */
-	if (dd->entry[vi->fmt.present_word] & vi->fmt.present_bit)
-		add_stale(dd, vtdd_entry_tag(vi, dd->entry));
-	dd->entry[s->at] = s->val[0];
+	if (va->entry[vi->fmt.present_word] & vi->fmt.present_bit)
+		add_stale(va, vtdd_entry_tag(vi, va->entry));
+	va->entry[s->at] = s->val[0];
 	if (s->op == PLAN_STORE64) {
 		vi->ops->store64(vi->hw, pa, s->val[0]);
 		return;
 	}
-	dd->entry[s->at + 1] = s->val[1];
+	va->entry[s->at + 1] = s->val[1];
 	if (mutant(MUTANT_TAG_BEFORE_POINTER)) {
 		vi->ops->store64(vi->hw, pa + 8, s->val[1]);
 		vi->ops->store64(vi->hw, pa, s->val[0]);
@@ -134,7 +134,7 @@ static void store(struct vtdd_iommu *vi, struct vtdd_device *dd, const struct pl
 }
 
 /* 6.5.3.3: the configuration cache, by every domain id that a cached copy may carry. */
-static void add_config(struct vtdd_iommu *vi, const struct vtdd_device *dd, struct vtdd_inv *inv)
+static void add_config(struct vtdd_iommu *vi, const struct vtdd_att *va, struct vtdd_inv *inv)
 {
 	if (mutant(MUTANT_NO_CONFIG_INV))
 		return;
@@ -143,48 +143,48 @@ static void add_config(struct vtdd_iommu *vi, const struct vtdd_device *dd, stru
 	 * have seen half of the change (only with any-order fetches), under whatever
 	 * id it will find. Every invalidation ends it; this one names all.
 	 */
-	if (!dd->n_stale && vi->scalable)
+	if (!va->n_stale && vi->scalable)
 		vtdd_inv_pc_global(inv);
-	else if (!dd->n_stale)
+	else if (!va->n_stale)
 		vtdd_inv_cc_global(inv);
-	for (unsigned int i = 0; i < dd->n_stale; i++) {
+	for (unsigned int i = 0; i < va->n_stale; i++) {
 		if (vi->scalable)
-			vtdd_inv_pc_pasid(inv, dd->stale[i], VTDD_RID_PASID);
+			vtdd_inv_pc_pasid(inv, va->stale[i], va->pasid);
 		else
-			vtdd_inv_cc_device(inv, dd->stale[i], dd->rid);
+			vtdd_inv_cc_device(inv, va->stale[i], va->rid);
 	}
 }
 
-/* The device's stores up to its next sync, which is added to the round; or all that are left. */
-static void advance(struct run *r, struct vtdd_device *dd)
+/* The attachment's stores up to its next sync, which is added to the round; or all that are left. */
+static void advance(struct run *r, struct vtdd_att *va)
 {
-	while (dd->step < dd->plan.n) {
-		const struct plan_step *s = &dd->plan.step[dd->step++];
+	while (va->step < va->plan.n) {
+		const struct plan_step *s = &va->plan.step[va->step++];
 
 		if (s->op == PLAN_SYNC) {
-			add_config(r->vi, dd, &r->config);
-			dd->syncs_left--;
-			dd->synced = true;
+			add_config(r->vi, va, &r->config);
+			va->syncs_left--;
+			va->synced = true;
 			return;
 		}
-		store(r->vi, dd, s);
+		store(r->vi, va, s);
 	}
 }
 
 /* ---- invalidations of a round ---- */
 
-static void add_flush(struct run *r, struct vtdd_device *dd, struct vtdd_inv *inv)
+static void add_flush(struct run *r, struct vtdd_att *va, struct vtdd_inv *inv)
 {
-	const struct vtdd_domain *from = source(r, dd), *to = destination(r, dd);
+	const struct vtdd_domain *from = source(r, va), *to = destination(r, va);
 
 	if (r->park) {
-		vtdd_domain_flush(r->vi, dd->dom, inv);
-		if (dd->next)
-			vtdd_domain_flush(r->vi, dd->next, inv);
-		dd->flushing = dd->dirty;
-	} else if (from != to && dd->plan.n) {
-		vtdd_domain_flush(r->vi, from, inv);
-		dd->flushing = source_bit(r, dd);
+		vtdd_domain_flush(r->vi, va->dom, va->pasid, inv);
+		if (va->next)
+			vtdd_domain_flush(r->vi, va->next, va->pasid, inv);
+		va->flushing = va->dirty;
+	} else if (from != to && va->plan.n) {
+		vtdd_domain_flush(r->vi, from, va->pasid, inv);
+		va->flushing = source_bit(r, va);
 	}
 }
 
@@ -192,11 +192,11 @@ static void add_flush(struct run *r, struct vtdd_device *dd, struct vtdd_inv *in
 static void reuse_early(struct run *r)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
-		struct vtdd_domain *from = source(r, device(r, i));
+		struct vtdd_domain *from = source(r, attachment(r, i));
 		unsigned int leaving = 0;
 
 		for (unsigned int k = 0; k < r->n; k++)
-			leaving += source(r, device(r, k)) == from;
+			leaving += source(r, attachment(r, k)) == from;
 		if (r->park || from->kind == VTDD_KIND_BLOCKED || from->tag == VTDD_NO_TAG)
 			continue;
 		lock_take(&from->list.lock);
@@ -228,7 +228,7 @@ static bool merge(struct run *r)
 
 	r->config.full = false;
 	for (unsigned int i = 0; i < r->n; i++)
-		add_flush(r, device(r, i), &r->config);
+		add_flush(r, attachment(r, i), &r->config);
 	if (!r->config.full)
 		return true;
 	r->config.n = n;
@@ -253,7 +253,7 @@ static int invalidate_apart(struct run *r)
 
 	vtdd_inv_init(&r->flush);
 	for (unsigned int i = 0; i < r->n; i++)
-		add_flush(r, device(r, i), &r->flush);
+		add_flush(r, attachment(r, i), &r->flush);
 	if (r->flush.full) {
 		r->flush.n = 0;
 		vtdd_inv_iotlb_global(&r->flush);
@@ -276,7 +276,7 @@ static int invalidate(struct run *r, bool flush)
 	return submit(r, &r->config);
 }
 
-/* Runs the plans of all devices to their end, or up to the invalidation that failed. */
+/* Runs the plans of all attachments to their end, or up to the invalidation that failed. */
 static int run_plans(struct run *r)
 {
 	bool flushed = false, more = true;
@@ -288,11 +288,11 @@ static int run_plans(struct run *r)
 		more = false;
 		vtdd_inv_init(&r->config);
 		for (unsigned int i = 0; i < r->n; i++) {
-			struct vtdd_device *dd = device(r, i);
+			struct vtdd_att *va = attachment(r, i);
 
-			advance(r, dd);
-			more |= dd->step < dd->plan.n;
-			syncs += dd->syncs_left;
+			advance(r, va);
+			more |= va->step < va->plan.n;
+			syncs += va->syncs_left;
 		}
 		err = invalidate(r, !syncs && !flushed);
 		if (err)
@@ -300,13 +300,13 @@ static int run_plans(struct run *r)
 		flushed |= !syncs;
 		/* The copies that the round's syncs named are gone. */
 		for (unsigned int i = 0; i < r->n; i++) {
-			struct vtdd_device *dd = device(r, i);
+			struct vtdd_att *va = attachment(r, i);
 
-			if (dd->synced)
-				dd->n_stale = 0;
-			dd->synced = false;
-			dd->dirty &= ~dd->flushing;
-			dd->flushing = 0;
+			if (va->synced)
+				va->n_stale = 0;
+			va->synced = false;
+			va->dirty &= ~va->flushing;
+			va->flushing = 0;
 		}
 	}
 	return 0;
@@ -314,17 +314,17 @@ static int run_plans(struct run *r)
 
 /* ---- the core's operations ---- */
 
-static void fill_report(struct vtdd_device *dd, struct uiommu_report *report)
+static void fill_report(struct vtdd_att *va, struct uiommu_report *report)
 {
-	const struct plan *plan = &dd->plan;
+	const struct plan *plan = &va->plan;
 
-	dd->gap = plan->gap;
+	va->gap = plan->gap;
 	report->gap = plan->gap;
 	report->strategy = plan->strategy;
 	report->best_gap = plan->best_gap;
 	report->stores = plan->stores;
 	report->config_syncs = plan->syncs;
-	report->tag_flushes = plan->n && dd->dom->kind != VTDD_KIND_BLOCKED;
+	report->tag_flushes = plan->n && va->dom->kind != VTDD_KIND_BLOCKED;
 	if (plan->gap > UIOMMU_GAP_NONE)
 		snprintf(report->reason, sizeof(report->reason), "%s", plan->reason);
 }
@@ -332,101 +332,100 @@ static void fill_report(struct vtdd_device *dd, struct uiommu_report *report)
 int vtdd_prepare(struct core_slot *slot, struct uiommu_report *report)
 {
 	struct vtdd_iommu *vi = to_vtdd(slot->dev->iommu);
-	struct vtdd_device *dd = slot->dev->drv;
+	struct vtdd_att *va = vtdd_att_of(slot->att);
 	struct vtdd_domain *to = to_vtdd_domain(slot->to);
 	int err;
 
-	if (slot->pasid != UIOMMU_NO_PASID)
-		return -EOPNOTSUPP;
-	if (dd->next)
+	if (va->next)
 		return -EBUSY; /* parking failed: hardware may be on either of two domains already */
 	/* On the new list from now on: early does no harm, unmaps flush a tag that nobody fills. */
-	err = vtdd_domain_join(vi, to, to == dd->dom || mutant(MUTANT_LIST_ADD_LATE) ? NULL :
-										      &dd->node[!dd->cur]);
+	err = vtdd_domain_join(vi, to,
+			       to == va->dom || mutant(MUTANT_LIST_ADD_LATE) ? NULL : &va->node[!va->cur],
+			       va->pasid);
 	if (err) {
 		snprintf(report->reason, sizeof(report->reason), "all %u domain ids are in use",
 			 vi->tags.ids.last);
 		return err;
 	}
-	dd->next = to;
-	dd->slot = slot;
-	slot->drv = dd;
-	plan_towards(vi, dd, to);
-	dd->planned = true;
-	fill_report(dd, report);
+	va->next = to;
+	va->slot = slot;
+	slot->drv = va;
+	plan_towards(vi, va, to);
+	va->planned = true;
+	fill_report(va, report);
 	return 0;
 }
 
 /* Whether a flush of what node[@i]'s domain may have left for the device completed; it is left now. */
-static bool take_clean(struct vtdd_device *dd, unsigned int i)
+static bool take_clean(struct vtdd_att *va, unsigned int i)
 {
-	bool clean = !(dd->dirty >> i & 1);
+	bool clean = !(va->dirty >> i & 1);
 
-	dd->dirty &= ~(1u << i);
+	va->dirty &= ~(1u << i);
 	return clean;
 }
 
-/* The device stays where it is. */
-static void drop_next(struct vtdd_iommu *vi, struct vtdd_device *dd)
+/* The attachment stays where it is. */
+static void drop_next(struct vtdd_iommu *vi, struct vtdd_att *va)
 {
-	if (dd->next != dd->dom)
-		vtdd_domain_leave(vi, dd->next, &dd->node[!dd->cur], take_clean(dd, !dd->cur));
+	if (va->next != va->dom)
+		vtdd_domain_leave(vi, va->next, &va->node[!va->cur], take_clean(va, !va->cur));
 	else
-		vtdd_domain_leave(vi, dd->next, NULL, true);
-	dd->next = NULL;
+		vtdd_domain_leave(vi, va->next, NULL, true);
+	va->next = NULL;
 }
 
-/* The device is on next. */
-static void drop_current(struct vtdd_iommu *vi, struct vtdd_device *dd)
+/* The attachment is on next. */
+static void drop_current(struct vtdd_iommu *vi, struct vtdd_att *va)
 {
-	if (dd->next != dd->dom) {
+	if (va->next != va->dom) {
 		if (mutant(MUTANT_LIST_ADD_LATE))
-			vtdd_domain_list(vi, dd->next, &dd->node[!dd->cur]);
-		vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur], take_clean(dd, dd->cur));
-		dd->cur = !dd->cur;
+			vtdd_domain_list(vi, va->next, &va->node[!va->cur], va->pasid);
+		vtdd_domain_leave(vi, va->dom, &va->node[va->cur], take_clean(va, va->cur));
+		va->cur = !va->cur;
 	} else {
-		vtdd_domain_leave(vi, dd->dom, NULL, true);
+		vtdd_domain_leave(vi, va->dom, NULL, true);
 	}
-	dd->dom = dd->next;
-	dd->next = NULL;
+	va->dom = va->next;
+	va->next = NULL;
 }
 
-/* The device is blocked, by parking. */
-static void drop_all(struct vtdd_iommu *vi, struct vtdd_device *dd)
+/* The attachment is blocked, by parking. */
+static void drop_all(struct vtdd_iommu *vi, struct vtdd_att *va)
 {
-	if (dd->next)
-		drop_next(vi, dd);
-	vtdd_domain_leave(vi, dd->dom, &dd->node[dd->cur], take_clean(dd, dd->cur));
-	dd->dom = to_vtdd_domain(vi->base.blocking);
+	if (va->next)
+		drop_next(vi, va);
+	vtdd_domain_leave(vi, va->dom, &va->node[va->cur], take_clean(va, va->cur));
+	va->dom = to_vtdd_domain(vi->base.blocking);
 }
 
 void vtdd_abort(struct core_slot *slot)
 {
-	struct vtdd_device *dd = slot->drv;
+	struct vtdd_att *va = slot->drv;
 
-	drop_next(to_vtdd(slot->dev->iommu), dd);
-	dd->planned = false;
-	dd->slot = NULL;
+	drop_next(to_vtdd(slot->dev->iommu), va);
+	va->planned = false;
+	va->slot = NULL;
 	slot->drv = NULL;
 }
 
 void vtdd_finish(struct core_slot *slot, struct uiommu_domain *where)
 {
 	struct vtdd_iommu *vi = to_vtdd(slot->dev->iommu);
-	struct vtdd_device *dd = slot->drv;
+	struct vtdd_att *va = slot->drv;
 
-	dd->planned = false;
-	dd->slot = NULL;
+	va->planned = false;
+	va->slot = NULL;
 	slot->drv = NULL;
 	/* Hardware may be on either: lists and tags of both stay until a park succeeds. */
 	if (!where)
 		return;
-	if (where == &dd->next->base)
-		drop_current(vi, dd);
-	else if (where == &dd->dom->base)
-		drop_next(vi, dd);
+	if (where == &va->next->base)
+		drop_current(vi, va);
+	else if (where == &va->dom->base)
+		drop_next(vi, va);
 	else
-		drop_all(vi, dd);
+		drop_all(vi, va);
 }
 
 /* Runs slots [first, first + n) in one direction. */
@@ -437,17 +436,17 @@ static int run_slots(struct run *r, struct core_slot **slots, unsigned int n, en
 	r->n = n;
 	r->direction = direction;
 	for (unsigned int i = 0; i < n; i++) {
-		struct vtdd_device *dd = slots[i]->drv;
+		struct vtdd_att *va = slots[i]->drv;
 
 		if (after_failure)
-			read_back(r->vi, dd);
-		if (after_failure || !dd->planned || direction == CORE_BACK)
-			plan_towards(r->vi, dd, destination(r, dd));
-		begin_plan(dd);
-		if (destination(r, dd)->kind != VTDD_KIND_BLOCKED)
-			dd->dirty |= destination_bit(r, dd);
-		if (mutant(MUTANT_LIST_DEL_EARLY) && direction == CORE_FORWARD && dd->next != dd->dom)
-			vtdd_domain_unlist(r->vi, dd->dom, &dd->node[dd->cur]);
+			read_back(r->vi, va);
+		if (after_failure || !va->planned || direction == CORE_BACK)
+			plan_towards(r->vi, va, destination(r, va));
+		begin_plan(va);
+		if (destination(r, va)->kind != VTDD_KIND_BLOCKED)
+			va->dirty |= destination_bit(r, va);
+		if (mutant(MUTANT_LIST_DEL_EARLY) && direction == CORE_FORWARD && va->next != va->dom)
+			vtdd_domain_unlist(r->vi, va->dom, &va->node[va->cur]);
 	}
 	return run_plans(r);
 }
@@ -463,13 +462,13 @@ static void lose(struct core_slot **slots, unsigned int n)
 		slots[i]->lost = true;
 }
 
-/* Whether a device saw more of a gap on its way back than prepare promised. */
+/* Whether an attachment saw more of a gap on its way back than prepare promised. */
 static bool worse_gap(struct core_slot **slots, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		const struct vtdd_device *dd = slots[i]->drv;
+		const struct vtdd_att *va = slots[i]->drv;
 
-		if (dd->plan.gap > dd->gap)
+		if (va->plan.gap > va->gap)
 			return true;
 	}
 	return false;
@@ -533,20 +532,20 @@ int vtdd_commit(struct uiommu_iommu *iommu, struct core_slot **slots, unsigned i
 int vtdd_park(struct core_att *att)
 {
 	struct vtdd_iommu *vi = to_vtdd(att->dev->iommu);
-	struct vtdd_device *dd = att->dev->drv;
-	struct run r = { .vi = vi, .dd = &dd, .n = 1, .park = true };
+	struct vtdd_att *va = vtdd_att_of(att);
+	struct run r = { .vi = vi, .va = &va, .n = 1, .park = true };
 	int err;
 
-	read_back(vi, dd);
+	read_back(vi, va);
 	/* Whatever a change that was cut short may have left. */
-	if (dd->dom->kind != VTDD_KIND_BLOCKED)
-		add_stale(dd, dd->dom->tag);
-	if (dd->next && dd->next->kind != VTDD_KIND_BLOCKED)
-		add_stale(dd, dd->next->tag);
-	plan_clear(&vi->fmt, vi->plan_caps, dd->entry, &dd->plan);
-	begin_plan(dd);
+	if (va->dom->kind != VTDD_KIND_BLOCKED)
+		add_stale(va, va->dom->tag);
+	if (va->next && va->next->kind != VTDD_KIND_BLOCKED)
+		add_stale(va, va->next->tag);
+	plan_clear(&vi->fmt, vi->plan_caps, va->entry, &va->plan);
+	begin_plan(va);
 	err = run_plans(&r);
-	if (!err && !dd->slot)
-		drop_all(vi, dd);
+	if (!err && !va->slot)
+		drop_all(vi, va);
 	return err;
 }

@@ -16,11 +16,11 @@
 
 /* ---- tags ---- */
 
-static void add_node_locked(struct vtdd_domain *dom, struct inv_node *node)
+static void add_node_locked(struct vtdd_domain *dom, struct inv_node *node, uint32_t pasid)
 {
 	node->tag = dom->tag;
-	/* 6.2: what tags a second-stage translation is the domain id alone. */
-	node->pasid = dom->kind == VTDD_KIND_SECOND ? UIOMMU_NO_PASID : VTDD_RID_PASID;
+	/* 6.2: what tags a second-stage translation is the domain id alone, whoever filled it. */
+	node->pasid = dom->kind == VTDD_KIND_SECOND ? UIOMMU_NO_PASID : pasid;
 	inv_list_add_locked(&dom->list, node);
 }
 
@@ -31,12 +31,12 @@ static bool listed(const struct inv_node *node)
 	return node && node->list;
 }
 
-void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
+void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, uint32_t pasid)
 {
 	if (dom->kind == VTDD_KIND_BLOCKED)
 		return;
 	lock_take(&dom->list.lock);
-	add_node_locked(dom, node);
+	add_node_locked(dom, node, pasid);
 	lock_drop(&dom->list.lock);
 	vi->ops->note(vi->hw, HW_NOTE_LIST_ADD, node->tag, node->rid);
 }
@@ -49,7 +49,7 @@ void vtdd_domain_unlist(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct i
 	vi->ops->note(vi->hw, HW_NOTE_LIST_DEL, node->tag, node->rid);
 }
 
-int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node)
+int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, uint32_t pasid)
 {
 	int err = 0;
 
@@ -66,7 +66,7 @@ int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_
 	}
 	dom->attached++;
 	if (node)
-		add_node_locked(dom, node);
+		add_node_locked(dom, node, pasid);
 unlock:
 	lock_drop(&dom->list.lock);
 	if (node && !err)
@@ -110,14 +110,15 @@ int vtdd_domain_reserve(struct uiommu_domain *domain)
 {
 	struct vtdd_iommu *vi = to_vtdd(domain->iommu);
 	struct vtdd_domain *dom = to_vtdd_domain(domain);
-	int err = vtdd_domain_join(vi, dom, NULL);
+	int err = vtdd_domain_join(vi, dom, NULL, 0);
 
 	if (!err)
 		vtdd_domain_leave(vi, dom, NULL, true);
 	return err;
 }
 
-void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv)
+void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, uint32_t pasid,
+		       struct vtdd_inv *inv)
 {
 	if (mutant(MUTANT_NO_IOTLB_INV))
 		return;
@@ -136,7 +137,7 @@ void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *do
 		}
 		/* fall through */
 	default:
-		vtdd_inv_piotlb_pasid(inv, dom->tag, VTDD_RID_PASID);
+		vtdd_inv_piotlb_pasid(inv, dom->tag, pasid);
 	}
 }
 

@@ -183,7 +183,7 @@ static void vtdd_destroy(struct uiommu_iommu *iommu)
 
 	stop(vi);
 	iommu_unregister(iommu);
-	pool_put_list(ctx->pool, &vi->kept);
+	vtdd_put_kept(vi);
 	pool_put(ctx->pool, vi->root);
 	vtdd_queue_fini(vi);
 	tag_space_fini(&vi->tags);
@@ -200,6 +200,10 @@ static const struct iommu_ops vtdd_ops = {
 	.reserve = vtdd_domain_reserve,
 	.probe = vtdd_probe,
 	.release = vtdd_release,
+	.pasid_probe = vtdd_pasid_probe,
+	.pasid_release = vtdd_pasid_release,
+	.def_domain_type = vtdd_def_domain_type,
+	.resv_regions = vtdd_resv_regions,
 	.prepare = vtdd_prepare,
 	.abort = vtdd_abort,
 	.commit = vtdd_commit,

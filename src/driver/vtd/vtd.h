@@ -8,9 +8,11 @@
  * 1. A tag (domain id) is carried by entries of one domain only, and is clean in
  *    all caches while no invalidation list names it. So a domain without
  *    attachments needs no invalidation.
- * 2. A device's node is on the list of every domain that hardware may translate
- *    for it: added before the first store, taken away after the last flush.
- * 3. struct vtdd_device.entry is what memory holds: only this driver stores
+ * 2. An attachment's node (a device's RID, or one PASID of it) is on the list of every
+ *    domain that hardware may translate for it: added before the first store, taken
+ *    away after the last flush. It names what the flush must name: the tag, and the
+ *    PASID where hardware tags translations with it too (6.2).
+ * 3. struct vtdd_att.entry is what memory holds: only this driver stores
  *    entries, and each store updates it.
  * 4. Hardware never keeps an entry that is not present (caching mode 0, which the
  *    driver demands): present after not present needs no invalidation.
@@ -37,8 +39,10 @@
 
 #define VTDD_NO_TAG UINT32_MAX
 #define VTDD_RID_PASID 0u /* PASID of requests without one; also where ECAP.RPS is 0 */
+#define VTDD_DIR_ORDERS 6u /* PASID directories have 2^0 to 2^5 pages (9.4) */
+#define VTDD_TABLE_PASIDS 64u /* PASIDs of one PASID table (9.5) */
 
-/* Kinds of a device's entry: the context entry in legacy mode, else the PASID entry of RID_PASID. */
+/* Kinds of an attachment's entry: the context entry in legacy mode, else the PASID entry. */
 enum vtdd_kind {
 	VTDD_KIND_BLOCKED, /* not present */
 	VTDD_KIND_IDENTITY,
@@ -51,11 +55,11 @@ struct vtdd_domain {
 	struct uiommu_domain base;
 	enum vtdd_kind kind;
 	struct inv_list list;		 /* its lock also protects attached, tag, stuck */
-	unsigned int attached;		 /* devices and prepared slots that hold the tag */
+	unsigned int attached;		 /* attachments and prepared slots that hold the tag */
 	bool unclean;			 /* one of those that left was not flushed; list.lock */
 	uint32_t tag;			 /* VTDD_NO_TAG until the first attachment */
 	/*
-	 * Entry of a device on this domain; with the domain id once there is a tag, and
+	 * Entry of an attachment to this domain; with the domain id once there is a tag, and
 	 * constant from then on: whoever joined reads it without the lock.
 	 */
 	uint64_t entry[ENTRY_WORDS_MAX];
@@ -71,11 +75,11 @@ struct vtdd_domain {
 
 #define VTDD_STALE_MAX 4
 
-struct vtdd_device {
-	struct uiommu_device *dev;
+/* What the RID of a device, or one of its PASIDs, is on: an entry of its own. */
+struct vtdd_att {
 	uint16_t rid;
+	uint32_t pasid;			 /* as tables and tags have it: VTDD_RID_PASID for the RID */
 	uiommu_pa_t entry_pa;
-	uiommu_pa_t dir, table;		 /* scalable mode: PASID directory, PASID table */
 	uint64_t entry[ENTRY_WORDS_MAX]; /* in memory now (3) */
 	struct vtdd_domain *dom;	 /* where it rests */
 	struct vtdd_domain *next;	 /* reserved by prepare; kept after a failed park */
@@ -84,8 +88,8 @@ struct vtdd_device {
 	struct inv_node node[2];
 	/*
 	 * By the index of node[], a bit each. dirty: since the domain's last flush that
-	 * completed hardware may have kept translations for this device. flushing: the
-	 * batch under way has a flush of the domain.
+	 * completed hardware may have kept translations for this attachment. flushing:
+	 * the batch under way has a flush of the domain.
 	 */
 	unsigned int dirty, flushing;
 	/* One run of a plan. */
@@ -97,7 +101,14 @@ struct vtdd_device {
 	 */
 	unsigned int n_stale;
 	uint32_t stale[VTDD_STALE_MAX];
-	bool synced; /* the round under way has a sync of this device */
+	bool synced; /* the round under way has a sync of this attachment */
+};
+
+struct vtdd_device {
+	struct vtdd_att att; /* of the RID; first: dev->drv leads to both */
+	/* Scalable mode: the PASID directory of 2^dir_lg2 pages; how many of its entries lead to tables. */
+	uiommu_pa_t dir;
+	unsigned int pdts, dir_lg2, n_tables;
 };
 
 struct vtdd_bus {
@@ -126,7 +137,8 @@ struct vtdd_iommu {
 	_Atomic unsigned int fault_calls;
 	struct lock tables_lock; /* bus, root; held across invalidations of release */
 	uiommu_pa_t root;
-	struct pool_list kept; /* pages that could not be proven free: until destroy; tables_lock */
+	/* Pages that could not be proven free, and PASID directories by size: until destroy; tables_lock. */
+	struct pool_list kept, kept_dirs[VTDD_DIR_ORDERS];
 	struct vtdd_bus bus[256];
 };
 
@@ -138,6 +150,11 @@ static inline struct vtdd_iommu *to_vtdd(struct uiommu_iommu *iommu)
 static inline struct vtdd_domain *to_vtdd_domain(struct uiommu_domain *domain)
 {
 	return (struct vtdd_domain *)domain;
+}
+
+static inline struct vtdd_att *vtdd_att_of(struct core_att *att)
+{
+	return att->pasid == UIOMMU_NO_PASID ? att->dev->drv : att->drv;
 }
 
 /* ---- entry.c: entries and what the planner must know of them ---- */
@@ -152,10 +169,17 @@ void vtdd_entry_set_tag(const struct vtdd_iommu *vi, uint64_t entry[ENTRY_WORDS_
 uint32_t vtdd_entry_tag(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX]);
 enum vtdd_kind vtdd_entry_kind(const struct vtdd_iommu *vi, const uint64_t entry[ENTRY_WORDS_MAX]);
 
-/* ---- device.c: tables that lead to a device's entry ---- */
+/* ---- device.c: tables that lead to the entries of a device; what is special about it ---- */
 
 int vtdd_probe(struct uiommu_device *dev);
 void vtdd_release(struct uiommu_device *dev);
+int vtdd_pasid_probe(struct core_att *att);
+void vtdd_pasid_release(struct core_att *att);
+/* Gives back what releases kept. Hardware must not translate any more. */
+void vtdd_put_kept(struct vtdd_iommu *vi);
+enum uiommu_default vtdd_def_domain_type(struct uiommu_device *dev);
+int vtdd_resv_regions(struct uiommu_device *dev,
+		      int (*add)(void *opaque, const struct uiommu_resv_region *region), void *opaque);
 
 /* ---- domain.c ---- */
 
@@ -168,10 +192,10 @@ int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size);
 int vtdd_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t iova, uiommu_pa_t *pa);
 /*
  * One attachment more: the domain has a tag and keeps it, and its list has @node (its
- * rid set; NULL: another node of the device is on the list). 0, -ENOSPC. Takes the list's
- * lock, once for both.
+ * rid set, it becomes one of @pasid; NULL: another node of the attachment is on the list).
+ * 0, -ENOSPC. Takes the list's lock, once for both.
  */
-int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
+int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, uint32_t pasid);
 /*
  * One less, and @node off the list. @clean: of what the attachment may have left in
  * caches a flush completed. If that was not so for one of them, the tag is quarantined
@@ -179,13 +203,17 @@ int vtdd_domain_join(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_
  */
 void vtdd_domain_leave(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, bool clean);
 /* A node of an attached domain onto its list, by itself. */
-void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
+void vtdd_domain_list(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node, uint32_t pasid);
 /* A node off the list, before its domain is left. */
 void vtdd_domain_unlist(struct vtdd_iommu *vi, struct vtdd_domain *dom, struct inv_node *node);
 /* Takes a tag if there is none yet; it stays until the domain is freed. 0, -ENOSPC. */
 int vtdd_domain_reserve(struct uiommu_domain *domain);
-/* Appends the flush of all translations under a domain's tag; nothing for blocked ones. */
-void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, struct vtdd_inv *inv);
+/*
+ * Appends the flush of all translations that an attachment of @pasid may have left under
+ * a domain's tag; nothing for blocked ones.
+ */
+void vtdd_domain_flush(const struct vtdd_iommu *vi, const struct vtdd_domain *dom, uint32_t pasid,
+		       struct vtdd_inv *inv);
 
 /* ---- attach.c ---- */
 
