@@ -67,7 +67,7 @@ struct uiommu_vtd_opts {
  * Turns translation on with every requester blocked. The caller owns *@iommu and
  * ends it with uiommu_iommu_destroy(). @hw stays the caller's.
  * 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (the unit lacks the mode or something else that
- * the driver needs: the log says what), -ETIMEDOUT (hardware).
+ * the driver needs: the log says what), -EBUSY (it has a driver), -ETIMEDOUT (hardware).
  */
 UIOMMU_API int uiommu_vtd_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw,
 				 const struct uiommu_vtd_opts *opts, struct uiommu_iommu **iommu);

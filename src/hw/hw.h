@@ -77,6 +77,7 @@ struct uiommu_hw {
 	struct uiommu_ctx *ctx;
 	/* Host address width: in no register, firmware tables tell it. Set by the model; 0: unknown. */
 	unsigned int haw;
+	_Atomic bool driven;	/* by a driver, which sets and clears it: one at a time */
 	/* Interrupts of the unit itself (faults, queue events); set by the driver before it enables them. */
 	void (*unit_irq)(void *opaque, uint64_t address, uint32_t data);
 	void *unit_irq_opaque;

@@ -104,9 +104,69 @@ static void later_versions_drain_always(void **state)
 	assert_int_equal(create(UIOMMU_VTD_LEGACY), 0);
 }
 
+/* A unit has one driver at a time: a second one would take the first one's tables and queue away. */
+static void second_driver_of_a_unit_is_refused(void **state)
+{
+	struct uiommu_iommu *first, *second = NULL;
+	struct uiommu_domain *a;
+	struct rig_dev d;
+	struct rig rig;
+	uint64_t want;
+
+	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+		struct rig_opts o = { .mode = (enum uiommu_vtd_mode)mode };
+
+		rig_begin(&rig, &o);
+		first = rig.iommu;
+		rig_dev_add(&rig, &d, 0x10);
+		a = rig_domain(&rig, D_SECOND_A, &want);
+		assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+		for (int other = UIOMMU_VTD_SCALABLE; other <= UIOMMU_VTD_LEGACY; other++) {
+			struct uiommu_vtd_opts opts = { .size = sizeof(opts) };
+
+			opts.mode = (enum uiommu_vtd_mode)other;
+			assert_int_equal(uiommu_vtd_create(rig.ctx, rig.hw, &opts, &second), -EBUSY);
+			assert_null(second);
+		}
+		/* And the first one noticed nothing. */
+		assert_int_equal(rig_look(&rig, d.port), want);
+		assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), 0);
+		assert_int_equal(rig_look(&rig, d.port), BLOCKED);
+		assert_int_equal(rig.events[UIOMMU_EVENT_FAULT], 1);
+		uiommu_detach_group(d.group);
+		rig_dev_remove(&d);
+		rig_domain_free(a);
+		/* When it is gone the unit is free. */
+		uiommu_iommu_destroy(first);
+		assert_int_equal(rig_create_iommu(&rig, &o), 0);
+		rig_end(&rig);
+	}
+}
+
+/* A driver that refused a unit leaves it to the next. */
+static void refused_unit_is_free(void **state)
+{
+	struct uiommu_vtd_opts scalable = { .size = sizeof(scalable), .mode = UIOMMU_VTD_SCALABLE };
+	struct uiommu_vtd_opts legacy = { .size = sizeof(legacy), .mode = UIOMMU_VTD_LEGACY };
+	struct uiommu_vtd_model_opts old = { .size = sizeof(old), .no_scalable = true };
+	struct uiommu_iommu *iommu;
+	struct uiommu_ctx *ctx;
+	struct uiommu_hw *hw;
+
+	assert_int_equal(uiommu_ctx_create(NULL, &ctx), 0);
+	assert_int_equal(uiommu_vtd_model_create(ctx, &old, &hw), 0);
+	assert_int_equal(uiommu_vtd_create(ctx, hw, &scalable, &iommu), -EOPNOTSUPP);
+	assert_int_equal(uiommu_vtd_create(ctx, hw, &legacy, &iommu), 0);
+	uiommu_iommu_destroy(iommu);
+	uiommu_hw_destroy(hw);
+	uiommu_ctx_destroy(ctx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(second_driver_of_a_unit_is_refused),
+		cmocka_unit_test(refused_unit_is_free),
 		cmocka_unit_test(missing_capabilities_are_refused),
 		cmocka_unit_test(later_versions_drain_always),
 	};

@@ -176,6 +176,17 @@ static void stop(struct vtdd_iommu *vi)
 	vi->off = true;
 }
 
+/* Registers and interrupt have one owner. False: there is another one. */
+static bool take_unit(struct uiommu_hw *hw)
+{
+	return !atomic_exchange_explicit(&hw->driven, true, memory_order_acquire);
+}
+
+static void leave_unit(struct uiommu_hw *hw)
+{
+	atomic_store_explicit(&hw->driven, false, memory_order_release);
+}
+
 static void vtdd_destroy(struct uiommu_iommu *iommu)
 {
 	struct vtdd_iommu *vi = to_vtdd(iommu);
@@ -187,6 +198,7 @@ static void vtdd_destroy(struct uiommu_iommu *iommu)
 	pool_put(ctx->pool, vi->root);
 	vtdd_queue_fini(vi);
 	tag_space_fini(&vi->tags);
+	leave_unit(vi->hw);
 	alloc_free(&ctx->alloc, vi);
 }
 
@@ -260,14 +272,16 @@ int uiommu_vtd_create(struct uiommu_ctx *ctx, struct uiommu_hw *hw, const struct
 
 	if (!ctx || !hw || !iommu)
 		return -EINVAL;
-	if (!opts)
-		opts = &defaults;
+	opts = opts ? opts : &defaults;
 	err = check_opts(opts);
 	if (err)
 		return err;
+	if (!take_unit(hw))
+		return -EBUSY;
+	err = -ENOMEM;
 	vi = alloc_struct(&ctx->alloc, struct vtdd_iommu);
 	if (!vi)
-		return -ENOMEM;
+		goto leave;
 	init(vi, ctx, hw, opts);
 	err = check_caps(vi);
 	if (err)
@@ -304,5 +318,7 @@ free_tags:
 	tag_space_fini(&vi->tags);
 free_iommu:
 	alloc_free(&ctx->alloc, vi);
+leave:
+	leave_unit(hw);
 	return err;
 }
