@@ -7,6 +7,7 @@
  */
 #include "rig.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/task.h"
@@ -143,11 +144,64 @@ static void removal_drains_walks_legacy(void **state)
 	removal_drains_walks(&(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY, .plain = true });
 }
 
+/*
+ * A release whose invalidation fails leaves pointers to the old tables in hardware's
+ * caches. The device that comes back has new tables, and must not be stuck on the old ones.
+ */
+static void added_again_after_refused_release(enum uiommu_vtd_mode mode)
+{
+	struct rig_dev d, other;
+	struct uiommu_domain *a;
+	size_t pages;
+	struct rig rig;
+	uint64_t want;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = mode });
+	rig_dev_add(&rig, &other, RID + 1);
+	a = rig_domain(&rig, D_SECOND_A, &want);
+	rig_dev_add(&rig, &d, RID);
+	pages = pool_live(rig.ctx->pool);
+	assert_int_equal(rig_look(&rig, d.port), BLOCKED);
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+	rig_dev_remove(&d);
+	/* As long as hardware cannot forget them, nothing is put beside what it may hold. */
+	if (mode == UIOMMU_VTD_SCALABLE) {
+		struct uiommu_device *dev;
+
+		assert_int_equal(uiommu_group_create(rig.iommu, &d.group), 0);
+		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
+		assert_int_equal(uiommu_device_add(d.group, RID, &dev), -EIO);
+		uiommu_group_destroy(d.group);
+	}
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
+	rig_dev_add(&rig, &d, RID);
+	assert_int_equal(pool_live(rig.ctx->pool), pages);
+	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+	assert_int_equal(rig_look(&rig, d.port), want);
+	uiommu_detach_group(d.group);
+	rig_dev_remove(&d);
+	rig_dev_remove(&other);
+	rig_domain_free(a);
+	rig_end(&rig);
+}
+
+static void added_again_after_refused_release_scalable(void **state)
+{
+	added_again_after_refused_release(UIOMMU_VTD_SCALABLE);
+}
+
+static void added_again_after_refused_release_legacy(void **state)
+{
+	added_again_after_refused_release(UIOMMU_VTD_LEGACY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(removal_drains_walks_scalable),
 		cmocka_unit_test(removal_drains_walks_legacy),
+		cmocka_unit_test(added_again_after_refused_release_scalable),
+		cmocka_unit_test(added_again_after_refused_release_legacy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

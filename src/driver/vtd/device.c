@@ -122,13 +122,20 @@ static int get_pasid_tables(struct vtdd_iommu *vi, struct vtdd_device *dd, uint3
 	return 0;
 }
 
-/* Hardware may still hold a pointer to it if the invalidation failed: then the page waits for destroy. */
+/* Hardware may still have a pointer to it if the invalidation failed: then the page waits in kept. */
 static void drop_page(struct vtdd_iommu *vi, uiommu_pa_t pa, int err)
 {
 	if (err)
 		pool_list_add(vi->base.ctx->pool, &vi->kept, pa);
 	else
 		free_page(vi, pa);
+}
+
+static void put_dir(struct vtdd_iommu *vi, uiommu_pa_t dir, unsigned int lg2)
+{
+	for (unsigned int i = 0; i < 1u << lg2; i++)
+		vi->ops->note(vi->hw, HW_NOTE_TABLE_FREE, dir + i * UIOMMU_PAGE_SIZE, 0);
+	pool_put_order(vi->base.ctx->pool, dir, lg2);
 }
 
 static void drop_pasid_tables(struct vtdd_iommu *vi, struct vtdd_device *dd, int err)
@@ -145,15 +152,15 @@ static void drop_pasid_tables(struct vtdd_iommu *vi, struct vtdd_device *dd, int
 		pool_list_add(vi->base.ctx->pool, &vi->kept_dirs[dd->dir_lg2], dd->dir);
 		return;
 	}
-	for (unsigned int i = 0; i < 1u << dd->dir_lg2; i++)
-		vi->ops->note(vi->hw, HW_NOTE_TABLE_FREE, dd->dir + i * UIOMMU_PAGE_SIZE, 0);
-	pool_put_order(vi->base.ctx->pool, dd->dir, dd->dir_lg2);
+	put_dir(vi, dd->dir, dd->dir_lg2);
 }
 
 void vtdd_put_kept(struct vtdd_iommu *vi)
 {
 	struct pool *pool = vi->base.ctx->pool;
 
+	for (uiommu_pa_t pa = vi->kept.head; pa; pa = pool_desc(pool, pa)->next)
+		vi->ops->note(vi->hw, HW_NOTE_TABLE_FREE, pa, 0);
 	pool_put_list(pool, &vi->kept);
 	for (unsigned int lg2 = 0; lg2 < VTDD_DIR_ORDERS; lg2++) {
 		struct pool_list *dirs = &vi->kept_dirs[lg2];
@@ -162,7 +169,7 @@ void vtdd_put_kept(struct vtdd_iommu *vi)
 			uiommu_pa_t pa = dirs->head;
 
 			dirs->head = pool_desc(pool, pa)->next;
-			pool_put_order(pool, pa, lg2);
+			put_dir(vi, pa, lg2);
 		}
 	}
 }
@@ -218,6 +225,31 @@ static void publish(struct vtdd_iommu *vi, struct vtdd_device *dd, uiommu_pa_t t
 }
 
 /*
+ * A release whose invalidation failed kept its pages: hardware may still have pointers to
+ * them, under the RID of a device that comes back with new ones. Before anything is put
+ * beside them hardware forgets them; then they are free. tables_lock held. 0 or hardware's
+ * error.
+ */
+static int forget_kept(struct vtdd_iommu *vi)
+{
+	struct vtdd_inv inv;
+	int err;
+
+	/* Where there is a directory, there is a table. */
+	if (!vi->kept.n)
+		return 0;
+	vtdd_inv_init(&inv);
+	vtdd_inv_cc_global(&inv);
+	if (vi->scalable)
+		vtdd_inv_pc_global(&inv);
+	vtdd_inv_iotlb_global(&inv);
+	err = vtdd_queue_run(vi, &inv);
+	if (!err)
+		vtdd_put_kept(vi);
+	return err;
+}
+
+/*
  * A deferred device is no special case: the root table is this driver's own, so that what
  * a previous owner had for the device ended when the unit was taken over.
  */
@@ -237,6 +269,10 @@ int vtdd_probe(struct uiommu_device *dev)
 	if (vi->scalable && get_pasid_tables(vi, dd, pasids))
 		goto free_device;
 	lock_take(&vi->tables_lock);
+	err = forget_kept(vi);
+	if (err)
+		goto unlock;
+	err = -ENOMEM;
 	table = bus->users[half] ? bus->table[half] : pool_get(vi->base.ctx->pool);
 	if (!table)
 		goto unlock;

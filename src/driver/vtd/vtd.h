@@ -137,7 +137,7 @@ struct vtdd_iommu {
 	_Atomic unsigned int fault_calls;
 	struct lock tables_lock; /* bus, root; held across invalidations of release */
 	uiommu_pa_t root;
-	/* Pages that could not be proven free, and PASID directories by size: until destroy; tables_lock. */
+	/* Pages that could not be proven free, and PASID directories by size: until forgotten; tables_lock */
 	struct pool_list kept, kept_dirs[VTDD_DIR_ORDERS];
 	struct vtdd_bus bus[256];
 };
@@ -175,7 +175,7 @@ int vtdd_probe(struct uiommu_device *dev);
 void vtdd_release(struct uiommu_device *dev);
 int vtdd_pasid_probe(struct core_att *att);
 void vtdd_pasid_release(struct core_att *att);
-/* Gives back what releases kept. Hardware must not translate any more. */
+/* Gives back what releases kept; hardware has forgotten it or does not translate any more. tables_lock. */
 void vtdd_put_kept(struct vtdd_iommu *vi);
 enum uiommu_default vtdd_def_domain_type(struct uiommu_device *dev);
 int vtdd_resv_regions(struct uiommu_device *dev,
