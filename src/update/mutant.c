@@ -16,6 +16,7 @@ static const char *const names[MUTANT_COUNT] = {
 	[MUTANT_LIST_ADD_LATE] = "list-add-late",
 	[MUTANT_LIST_DEL_EARLY] = "list-del-early",
 	[MUTANT_TABLE_FREE_EARLY] = "table-free-early",
+	[MUTANT_WRONG_IH] = "wrong-ih",
 };
 
 const char *mutant_name(enum mutant m)

@@ -22,6 +22,7 @@ enum mutant {
 	MUTANT_LIST_ADD_LATE = MUTANT_SCENARIO_COUNT, /* on the new domain's list after the entry is live */
 	MUTANT_LIST_DEL_EARLY,	 /* off the old domain's list before the entry changed */
 	MUTANT_TABLE_FREE_EARLY, /* tables taken out are free before the flush of the unmap */
+	MUTANT_WRONG_IH,	 /* an unmap that took tables out says that only leaves changed (IH = 1) */
 	MUTANT_COUNT,
 };
 

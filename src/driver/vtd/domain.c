@@ -294,7 +294,7 @@ int vtdd_unmap(struct uiommu_domain *domain, uiommu_iova_t iova, uint64_t size)
 	if (mutant(MUTANT_TABLE_FREE_EARLY))
 		free_tables(vi, dom, &gather);
 	if (gather.unmapped || !leaf || flush_owed(dom))
-		err = flush_range(vi, dom, iova, size, leaf);
+		err = flush_range(vi, dom, iova, size, leaf || mutant(MUTANT_WRONG_IH));
 	if (!gather.taken.n)
 		return err;
 	if (err)
