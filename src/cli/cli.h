@@ -28,6 +28,7 @@ struct cli_verb {
 int cli_swap(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_show(int argc, char **argv);
 
 /* How the output may look. Plain unless stdout is a terminal that can do more. */
 struct cli_term {

@@ -526,12 +526,16 @@ int scenario_run(const struct scenario_opts *opts, struct scenario_result *res, 
 	if (!err)
 		err = start(&r);
 	place_self(&place);
+	if (!err && opts->running)
+		opts->running(opts->running_opaque, r.w->iommu);
 	if (!err)
 		err = loop(&r);
 	if (!err)
 		err = finish_traffic(&r);
 	if (r.w && r.w->victim)
 		collect(&r);
+	if (opts->running)
+		opts->running(opts->running_opaque, NULL);
 	world_destroy(r.w);
 	place_end(&place);
 	if (!err && error_len && error[0])

@@ -44,6 +44,9 @@ struct scenario_opts {
 	size_t len;			/* 0: no file traffic */
 	void *copy;			/* len bytes: where it goes; borrowed */
 	void (*progress)(void *opaque, double done, double total);
+	/* All devices are on their first domains; and, with NULL, before anything is taken down. */
+	void (*running)(void *running_opaque, struct uiommu_iommu *iommu);
+	void *running_opaque;
 	void *opaque;
 };
 

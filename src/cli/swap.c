@@ -10,6 +10,7 @@
 #include "cli/file.h"
 #include "cli/plot.h"
 #include "cli/rows.h"
+#include "cli/serve.h"
 #include "cli/world.h"
 #include "update/mutant.h"
 
@@ -417,7 +418,8 @@ int cli_swap(int argc, char **argv)
 	struct swap s = {
 		.opts = { .from = KIND_SECOND, .to = KIND_SECOND, .mappings = 1024, .threads = 1, .seed = 1 }
 	};
-	const char *nonsense;
+	const char *nonsense, *why = NULL;
+	struct serve *serve = NULL;
 	int status, err;
 
 	cli_term_init(&s.term);
@@ -449,7 +451,18 @@ int cli_swap(int argc, char **argv)
 		fprintf(stderr, "uiommu swap: cannot write to %s: %s\n", s.output, strerror(-err));
 		return CLI_FAILED;
 	}
+#ifndef UIOMMU_STEERED
+	/* A steered run is one thread: there is no moment at which another could look. */
+	serve = serve_start("swap", &why);
+	if (!serve)
+		fprintf(stderr, "uiommu swap: `uiommu show` will not find this run: %s\n", why);
+	s.opts.running = serve_iommu;
+	s.opts.running_opaque = serve;
+#else
+	(void)why;
+#endif
 	status = load(&s) ? CLI_FAILED : s.plot ? plot_swap(&s.opts, &s.term, s.plot) : run(&s);
+	serve_stop(serve);
 	free(s.data);
 	free(s.opts.copy);
 	return status;

@@ -58,7 +58,7 @@ narrow out "the summary fits 80 columns"
 expect 0 "--help" --help
 expect 0 "--version" --version
 has out "^uiommu [0-9][0-9.]*$" "--version prints name and version"
-for verb in demo swap bench; do
+for verb in demo swap show bench; do
 	expect 0 "$verb --help" "$verb" --help
 	has out "Usage: uiommu $verb" "$verb --help says how it is used"
 	narrow out "$verb --help fits 80 columns"
