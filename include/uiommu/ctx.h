@@ -30,6 +30,7 @@ enum uiommu_event_kind {
 	UIOMMU_EVENT_QUARANTINED,	/* tables and tag of a domain are kept for ever */
 	UIOMMU_EVENT_QUEUE_ERROR,	/* the invalidation queue reported an error */
 	UIOMMU_EVENT_DRIVER_MISUSE,	/* a model saw software break a rule of the specification */
+	UIOMMU_EVENT_DIRECT_BLOCKED,	/* a device with direct mappings was blocked all the same */
 };
 
 /* A structured record; text is for people and names where, what and what would be right. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changes of one group: attach, detach, block, replace, another default domain.
- * They differ in their flags and in where the target comes from; the change
- * itself is group_set_domain(). It allocates nothing: slots live in the devices,
- * the array of pointers to them in the group.
+ * Changes of one group: attach, detach, block, replace. They differ in their flags
+ * and in where the target comes from; the change itself is group_set_domain(). It
+ * allocates nothing: slots live in the devices, the array of pointers to them in the
+ * group.
  */
 #include <errno.h>
 
@@ -16,65 +16,113 @@ static bool on_core_domain(const struct uiommu_group *group)
 	return group->domain == group->default_domain || group->domain == group->iommu->blocking;
 }
 
-/* Whether the change may begin. Cancels a prepared transaction and frees stuck devices if it must. */
-static int change_begin(struct uiommu_group *group, unsigned int flags, struct uiommu_report *plan)
+int group_busy(const struct uiommu_group *group, struct uiommu_report *plan)
 {
+	if (group->txn)
+		return report_refuse(plan, NULL, -EBUSY, "a replacement of the group is prepared");
+	if (group->resetting)
+		return report_refuse(plan, NULL, -EBUSY, "a device of the group is being reset");
+	return 0;
+}
+
+void group_unpin(struct uiommu_group *group)
+{
+	if (group->txn)
+		txn_cancel(group);
+}
+
+/* Whether the change may begin. Cancels a prepared transaction and frees stuck devices if it must. */
+static int change_begin(struct uiommu_group *group, const struct core_change *change,
+			struct uiommu_report *plan)
+{
+	const struct uiommu_attach_handle *had = atomic_load_explicit(&group->handle, memory_order_relaxed);
 	struct uiommu_device *dev;
 
-	if (flags & CORE_MUST_SUCCEED) {
-		if (group->part)
-			txn_cancel(group);
+	if (change->flags & CORE_MUST_SUCCEED) {
+		group_unpin(group);
 		for (dev = group->devices; dev; dev = dev->next)
 			if (dev->att.stuck)
 				engine_unstick(&dev->att);
 		return 0;
 	}
-	if (group->part)
-		return report_refuse(plan, NULL, -EBUSY, "a replacement of the group is prepared");
-	if ((flags & CORE_NEEDS_CORE_DOMAIN) && !on_core_domain(group))
+	if (group->txn || group->resetting)
+		return group_busy(group, plan);
+	if ((change->flags & CORE_NEEDS_CORE_DOMAIN) && !on_core_domain(group))
 		return report_refuse(plan, NULL, -EBUSY, "the group is on a domain that is neither its "
 				     "default nor blocking");
+	if (!had)
+		return 0;
+	if (change->flags & CORE_NEEDS_NO_HANDLE)
+		return report_refuse(plan, NULL, -EBUSY, "the group has an attach handle");
+	if (had == change->handle)
+		return report_refuse(plan, NULL, -EINVAL, "the group has this attach handle already");
 	return 0;
 }
 
-int group_set_domain(struct uiommu_group *group, struct uiommu_domain *to, unsigned int flags,
-		     const struct uiommu_replace_opts *opts, struct uiommu_report *plan, bool times)
+/* Whether the devices let a change that may fail go to @to. */
+static int change_check(struct uiommu_group *group, struct uiommu_domain *to, struct uiommu_report *plan)
+{
+	struct uiommu_device *dev = group_stuck(group);
+
+	if (dev)
+		return report_refuse(plan, dev, -EIO, "device " RID_FMT " could not be blocked earlier: "
+				     "detach first", RID_ARGS(dev->rid));
+	if (to != group->iommu->blocking || !group->n_direct)
+		return 0;
+	for (dev = group->devices; !dev->require_direct; dev = dev->next)
+		;
+	return report_refuse(plan, dev, -EINVAL, "device " RID_FMT " has direct mappings and must not be "
+			     "blocked", RID_ARGS(dev->rid));
+}
+
+/* A change that must succeed blocks devices that must not be blocked. */
+static void tell_direct(struct uiommu_group *group)
+{
+	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next)
+		if (dev->require_direct && !dev->att.stuck)
+			direct_blocked_event(dev);
+}
+
+int group_set_domain(struct uiommu_group *group, struct core_change *change, struct uiommu_report *plan)
 {
 	struct core_run run = { .iommu = group->iommu, .slots = group->slots };
-	struct uiommu_device *dev;
+	struct uiommu_domain *to = change->to;
 	int err;
 
 	report_init(plan);
-	err = change_begin(group, flags, plan);
+	err = change_begin(group, change, plan);
 	if (err)
 		return err;
 	if (to == group->domain) {
 		domain_get(to);
-		group_settle(group, to, NULL, flags);
+		change->grace = group_settle(group, to, change->handle, change->flags);
 		return 0;
 	}
-	dev = flags & CORE_MUST_SUCCEED ? NULL : group_stuck(group);
-	if (dev)
-		return report_refuse(plan, dev, -EIO, "device " RID_FMT " could not be blocked earlier: "
-				     "detach first", RID_ARGS(dev->rid));
-	run.n = group_collect(group, to, group->slots);
+	if (!(change->flags & CORE_MUST_SUCCEED)) {
+		err = change_check(group, to, plan);
+		if (err)
+			return err;
+	}
+	run.n = group_collect(group, to, change->flags, group->slots);
 	/* Held for the change itself: its failure may have to quarantine the domain. */
 	domain_get(to);
-	err = engine_prepare(&run, 1, flags, opts, plan);
+	err = engine_prepare(&run, 1, change->flags, change->opts, plan);
 	if (!err)
-		err = engine_commit(&run, 1, flags, plan, times);
+		err = engine_commit(&run, 1, change->flags, plan, change->times);
 	if (!err)
-		group_settle(group, to, NULL, flags);
+		change->grace = group_settle(group, to, change->handle, change->flags);
 	else
 		domain_put(to);
+	if (to == group->iommu->blocking && group->n_direct && !err)
+		tell_direct(group);
 	choice_interleave(CHOICE_CORE);
 	return err;
 }
 
 /* Changes that may fail. */
-static int group_change(struct uiommu_group *group, struct uiommu_domain *domain, unsigned int flags,
-			const struct uiommu_replace_opts *opts, struct uiommu_report *report)
+static int group_change(struct uiommu_group *group, struct core_change *change, struct uiommu_report *report)
 {
+	struct uiommu_domain *domain = change->to;
 	struct uiommu_report plan;
 	int err;
 
@@ -82,13 +130,15 @@ static int group_change(struct uiommu_group *group, struct uiommu_domain *domain
 		return report_refuse(report, NULL, -EINVAL, "no group or no domain");
 	if (domain->iommu != group->iommu)
 		return report_refuse(report, NULL, -EINVAL, "the domain belongs to another IOMMU");
-	err = opts ? replace_opts_check(opts) : 0;
+	err = change->opts ? replace_opts_check(change->opts) : 0;
 	if (err)
 		return report_refuse(report, NULL, err, "options are not valid");
+	change->times = report;
 	lock_take(&group->lock);
-	err = group_set_domain(group, domain, flags, opts, &plan, report);
+	err = group_set_domain(group, change, &plan);
 	lock_drop(&group->lock);
-	if (!(flags & CORE_NEEDS_CORE_DOMAIN))
+	core_grace(change->grace);
+	if (!(change->flags & CORE_NEEDS_CORE_DOMAIN))
 		PROBE5(replace, group, domain, err, plan.gap, plan.strategy);
 	if (report)
 		report_copy(report, &plan);
@@ -98,60 +148,99 @@ static int group_change(struct uiommu_group *group, struct uiommu_domain *domain
 int uiommu_attach_group(struct uiommu_group *group, struct uiommu_domain *domain,
 			struct uiommu_report *report)
 {
-	return group_change(group, domain, CORE_NEEDS_CORE_DOMAIN, NULL, report);
+	struct core_change change = { .to = domain, .flags = CORE_NEEDS_CORE_DOMAIN };
+
+	return group_change(group, &change, report);
+}
+
+int uiommu_attach_group_handle(struct uiommu_group *group, struct uiommu_domain *domain,
+			       struct uiommu_attach_handle *handle, struct uiommu_report *report)
+{
+	struct core_change change = {
+		.to = domain, .handle = handle, .flags = CORE_NEEDS_CORE_DOMAIN | CORE_NEEDS_NO_HANDLE,
+	};
+
+	if (!handle)
+		return report_refuse(report, NULL, -EINVAL, "no attach handle");
+	return group_change(group, &change, report);
 }
 
 int uiommu_group_replace_domain(struct uiommu_group *group, struct uiommu_domain *domain,
 				const struct uiommu_replace_opts *opts, struct uiommu_report *report)
 {
-	return group_change(group, domain, 0, opts, report);
+	struct core_change change = { .to = domain, .opts = opts };
+
+	return group_change(group, &change, report);
+}
+
+int uiommu_replace_group_handle(struct uiommu_group *group, struct uiommu_domain *domain,
+				struct uiommu_attach_handle *handle, const struct uiommu_replace_opts *opts,
+				struct uiommu_report *report)
+{
+	struct core_change change = { .to = domain, .handle = handle, .opts = opts };
+
+	if (!handle)
+		return report_refuse(report, NULL, -EINVAL, "no attach handle");
+	return group_change(group, &change, report);
+}
+
+/* Changes that must succeed; NULL: to where a detach leads. */
+static void group_force(struct uiommu_group *group, struct uiommu_domain *to)
+{
+	struct core_change change = { .to = to, .flags = CORE_MUST_SUCCEED };
+	struct uiommu_report plan;
+
+	lock_take(&group->lock);
+	if (!to && !group->owner) {
+		change.to = group->default_domain;
+		change.flags |= CORE_TO_DEFAULT;
+	} else if (!to) {
+		change.to = group->iommu->blocking;
+	}
+	group_set_domain(group, &change, &plan);
+	lock_drop(&group->lock);
+	core_grace(change.grace);
 }
 
 void uiommu_detach_group(struct uiommu_group *group)
 {
-	struct uiommu_report plan;
-
-	lock_take(&group->lock);
-	group_set_domain(group, group->default_domain, CORE_MUST_SUCCEED | CORE_TO_DEFAULT, NULL, &plan,
-			 false);
-	lock_drop(&group->lock);
+	group_force(group, NULL);
 }
 
 void uiommu_block_group(struct uiommu_group *group)
 {
-	struct uiommu_report plan;
-
-	lock_take(&group->lock);
-	group_set_domain(group, group->iommu->blocking, CORE_MUST_SUCCEED, NULL, &plan, false);
-	lock_drop(&group->lock);
+	group_force(group, group->iommu->blocking);
 }
 
-int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_domain *domain)
+/* Whether the caller of a call that names the only device of a group names the only one. */
+static bool only_device(struct uiommu_group *group)
 {
-	struct uiommu_report plan;
-	int err = 0;
+	bool only;
 
-	if (!group || !domain || domain->iommu != group->iommu)
-		return -EINVAL;
 	lock_take(&group->lock);
-	if (group->part || !on_core_domain(group)) {
-		err = -EBUSY;
-		goto unlock;
-	}
-	if (domain == group->default_domain)
-		goto unlock;
-	/* Going there must not fail later, so what it needs is taken now. */
-	if (group->iommu->ops->reserve)
-		err = group->iommu->ops->reserve(domain);
-	/* A group that waits on its default follows it; one that was blocked stays blocked. */
-	if (!err && !group->blocked)
-		err = group_set_domain(group, domain, CORE_TO_DEFAULT, NULL, &plan, false);
-	if (!err) {
-		domain_get(domain);
-		domain_put(group->default_domain);
-		group->default_domain = domain;
-	}
-unlock:
+	only = group->n_devices - group->n_aliases == 1;
 	lock_drop(&group->lock);
-	return err;
+	return only;
+}
+
+int uiommu_attach_device(struct uiommu_device *dev, struct uiommu_domain *domain,
+			 struct uiommu_report *report)
+{
+	if (!dev)
+		return report_refuse(report, NULL, -EINVAL, "no device");
+	if (!only_device(dev->group))
+		return report_refuse(report, dev, -EINVAL, "the group of device " RID_FMT " has others",
+				     RID_ARGS(dev->rid));
+	return uiommu_attach_group(dev->group, domain, report);
+}
+
+void uiommu_detach_device(struct uiommu_device *dev)
+{
+	if (!dev)
+		return;
+	if (only_device(dev->group))
+		uiommu_detach_group(dev->group);
+	else
+		ctx_log(dev->iommu->ctx, UIOMMU_LOG_ERROR, "device " RID_FMT " is not alone in its group: "
+			"not detached", RID_ARGS(dev->rid));
 }

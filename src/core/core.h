@@ -14,21 +14,30 @@
  *
  * Invariants:
  *  1. att->domain is what hardware does with the device, unless att->stuck or dev->deferred.
- *  2. dev->att.domain is group->domain, or blocking (parked).
+ *  2. dev->att.domain is group->domain, or blocking (parked, being reset, deferred). A
+ *     PASID's att->domain is that of its core_pasid, or blocking (parked, being reset).
  *  3. A domain is freed only when no group, default or prepared transaction uses
  *     it, and, if hardware may still reach it (quarantined), after hardware is off.
  *  4. A slot is PREPARED exactly while the driver holds reservations for it.
- *  5. group->part is set exactly while a transaction is prepared for the group;
- *     whoever holds group->lock may then use part and part->txn: commit and abort
- *     must take that lock and clear it before they free them.
- *  6. A part holds a reference to its group, so that a group destroyed after a
- *     cancellation can still be locked by the commit that comes too late.
+ *  5. group->txn is set exactly while a transaction is prepared for the group;
+ *     whoever holds group->lock may then use it: commit and abort must take that lock
+ *     and clear it before they free it.
+ *  6. A transaction holds a reference to each of its groups, so that a group destroyed
+ *     after a cancellation can still be locked by the commit that comes too late.
+ *  7. What fault paths may find (devices by RID, groups of devices, PASIDs, handles) is
+ *     freed, or given back to a caller, only a grace period after it was taken away. The
+ *     wait comes after the locks were dropped.
+ *  8. While dev->reset_depth, dev's RID and PASIDs are on blocking. Changes that may fail
+ *     are refused (group->resetting), the others leave these attachments out.
+ *  9. A device with carriers is in the group because it is an alias of that many others;
+ *     with alias set, for no other reason.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
 
 #include <stdatomic.h>
 
+#include "base/rcu.h"
 #include "core/driver.h"
 
 enum slot_state {
@@ -42,9 +51,13 @@ enum core_flags {
 	CORE_MUST_SUCCEED = 1,
 	/* Only from the default or the blocking domain. */
 	CORE_NEEDS_CORE_DOMAIN = 2,
-	/* Blocking is the target only because it is the default. */
+	/* The target is, or becomes, the default domain: blocking only for lack of another. */
 	CORE_TO_DEFAULT = 4,
+	/* The attachment must have no handle yet. */
+	CORE_NEEDS_NO_HANDLE = 8,
 };
+
+#define CORE_PASID_BUCKETS 16
 
 struct uiommu_group {
 	struct uiommu_iommu *iommu;
@@ -57,19 +70,70 @@ struct uiommu_group {
 	struct uiommu_domain *domain;		/* current; never NULL */
 	struct uiommu_domain *default_domain;	/* blocking when none was set */
 	bool blocked;				/* put on blocking by a caller, not for lack of a default */
+	bool own_default;			/* default_domain is the core's: freed with its use */
 	_Atomic(struct uiommu_attach_handle *) handle;	/* of the current attachment; read under RCU */
-	struct txn_part *part;			/* the prepared transaction that pins the group */
+	struct uiommu_txn *txn;			/* the prepared transaction that pins the group */
+	unsigned int resetting;			/* devices between reset_prepare and reset_done */
+	unsigned int n_aliases;			/* of n_devices: those that are aliases only */
+	unsigned int n_direct;			/* of n_devices: those with require_direct */
+	const void *owner;			/* NULL: none */
+	unsigned int owner_count;		/* claims of the owner, or drivers that use the group */
 	struct core_slot **slots;		/* room for n_devices pointers: a change allocates nothing */
 	unsigned int n_slots;
-	_Atomic unsigned int refs;		/* memory only: the caller's and parts of transactions */
+	_Atomic unsigned int refs;		/* memory only: the caller's and transactions' */
+	unsigned int n_pasids;
+	_Atomic(struct core_pasid *) pasids[CORE_PASID_BUCKETS];	/* read under RCU */
 };
 
-struct txn_part {
-	struct uiommu_txn *txn;
-	struct uiommu_group *group;
-	struct uiommu_domain *domain;
-	struct uiommu_attach_handle *handle;
+/* An attached PASID of a group; freed a grace period after it left its bucket. */
+struct core_pasid {
+	_Atomic(struct core_pasid *) next;	/* in the bucket */
+	uint32_t pasid;
+	struct uiommu_domain *domain;		/* current; holds a user */
+	_Atomic(struct uiommu_attach_handle *) handle;
+	struct core_att **atts;			/* one per device that can do PASIDs */
+	struct core_slot **slots;		/* room for n: a change allocates nothing */
+	unsigned int n;
+	struct core_pasid *gone;		/* in a grave */
 };
+
+/* In no particular order. The body may take @p, and no other one, out of its bucket. */
+#define for_each_pasid(group, b, p) \
+	for (unsigned int b = 0; b < CORE_PASID_BUCKETS; b++) \
+		for (struct core_pasid *p = rcu_read(&(group)->pasids[b]); p; p = rcu_read(&p->next))
+
+/* What group_set_domain() and its like for PASIDs are asked to do. */
+struct core_change {
+	struct uiommu_domain *to;
+	struct uiommu_attach_handle *handle;	/* NULL: without one */
+	const struct uiommu_replace_opts *opts;
+	unsigned int flags;
+	bool times;				/* the driver shall measure */
+	bool grace;				/* out: core_grace() is due when the locks are dropped */
+};
+
+/* After a handle was taken away and the locks were dropped: until no fault path can use it any more. */
+static inline void core_grace(bool due)
+{
+	if (due)
+		rcu_wait();
+}
+
+/* Devices of one bus by devfn. */
+struct core_bus {
+	unsigned int n;
+	struct core_bus *next;			/* in a grave */
+	_Atomic(struct uiommu_device *) dev[256];
+};
+
+/* What fault paths may still be looking at; to be freed when the locks are dropped. */
+struct core_grave {
+	struct uiommu_device *devices;		/* by next */
+	struct core_bus *buses;
+	struct core_pasid *pasids;		/* by gone */
+	bool grace;				/* a grace period is due for another reason, too */
+};
+void grave_end(struct uiommu_ctx *ctx, struct core_grave *grave);
 
 /* Slots of one IOMMU that change together. */
 struct core_run {
@@ -105,27 +169,93 @@ int engine_unstick(struct core_att *att);
 /* Readies the slot of an attachment for a change to @to. */
 void slot_init(struct core_att *att, struct uiommu_domain *to);
 
+/* Whether a change that may fail has to leave the group alone. 0, or -EBUSY and the reason in @plan. */
+int group_busy(const struct uiommu_group *group, struct uiommu_report *plan);
+/* For changes that must not fail: cancels a prepared transaction. Group lock held. */
+void group_unpin(struct uiommu_group *group);
 /*
- * group_collect - slots of the devices that a change to @to concerns
- * @slots: room for n_devices. Returns their number. Group lock held.
+ * group_collect - slots of the devices that a change of the group to @to concerns
+ * @slots: room for n_devices
+ * @flags: CORE_TO_DEFAULT matters. Returns their number. Group lock held.
  */
-unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to, struct core_slot **slots);
+unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to, unsigned int flags,
+			   struct core_slot **slots);
 /* The first stuck device: a change that may fail is refused while there is one. NULL: none. */
 struct uiommu_device *group_stuck(struct uiommu_group *group);
 /*
  * Makes @to the group's domain after its devices were moved. The caller's use of
- * @to (domain_get()) becomes the group's. Group lock held.
+ * @to (domain_get()) becomes the group's. Returns whether a handle was taken away and
+ * core_grace() is due. Group lock held.
  */
-void group_settle(struct uiommu_group *group, struct uiommu_domain *to,
+bool group_settle(struct uiommu_group *group, struct uiommu_domain *to,
 		  struct uiommu_attach_handle *handle, unsigned int flags);
 /*
  * group_set_domain - the one change of one group
  * @plan: initialised by the callee. Group lock held. Errors as the public calls say.
  */
-int group_set_domain(struct uiommu_group *group, struct uiommu_domain *to, unsigned int flags,
-		     const struct uiommu_replace_opts *opts, struct uiommu_report *plan, bool times);
+int group_set_domain(struct uiommu_group *group, struct core_change *change, struct uiommu_report *plan);
+/* Another default domain for a group; with @own it is freed with its use. Errors as the public call says. */
+int group_change_default(struct uiommu_group *group, struct uiommu_domain *domain, bool own, bool *grace);
 void group_ref(struct uiommu_group *group);
 void group_unref(struct uiommu_group *group);
+/* A device with direct mappings is on blocking after all: an event. */
+void direct_blocked_event(struct uiommu_device *dev);
+/* Moves one attachment, and does not fail. A stuck one is parked if @to is blocking, else left. */
+void att_move(struct core_att *att, struct uiommu_domain *to);
+
+/* The devices of a RID, also the removed ones that are stuck; NULL. RCU section or iommu->lock. */
+struct uiommu_device *device_find(struct uiommu_iommu *iommu, uint16_t rid);
+/* Puts the deferred devices of a group on its domain. 0, or the first error. Group lock held. */
+int group_end_deferred(struct uiommu_group *group);
+/* @dev, which was being reset, comes back to what its group and PASIDs are on now. Group lock held. */
+void device_bring_back(struct uiommu_device *dev);
+/* One reset of @dev less for itself and its aliases; nothing moves. Group lock held. */
+void reset_close(struct uiommu_device *dev);
+
+/* The core_pasid of a PASID that is attached. NULL: none. Group lock or RCU section. */
+struct core_pasid *pasid_find(struct uiommu_group *group, uint32_t pasid);
+/* As group_collect(), group_stuck(), group_settle(), of one PASID. */
+unsigned int pasid_collect(struct core_pasid *p, struct uiommu_domain *to, struct core_slot **slots);
+struct uiommu_device *pasid_stuck(const struct core_pasid *p);
+bool pasid_settle(struct core_pasid *p, struct uiommu_domain *to, struct uiommu_attach_handle *handle);
+/* A PASID's attachment for @dev; NULL if it has none. */
+struct core_att *pasid_att(const struct core_pasid *p, const struct uiommu_device *dev);
+/* Slots of @dev's PASIDs, all to @to. Returns their number. */
+unsigned int pasids_collect(struct uiommu_device *dev, struct uiommu_domain *to, struct core_slot **slots);
+/* @dev's PASIDs go to the domains that they have. */
+void pasids_bring_back(struct uiommu_device *dev);
+/* @dev leaves its group, and its PASIDs: blocked, and gone if it was the last device that had them. */
+void pasids_leave(struct uiommu_device *dev, struct core_grave *grave);
+/* Tries again to block PASIDs that are stuck; of a removed device what it left. 0, or -errno. */
+int pasids_unstick(struct uiommu_device *dev);
+/* Ends what earlier attachments left, once hardware is off or has blocked them. */
+void pasids_drop_lost(struct uiommu_device *dev);
+
+/*
+ * resv_with - all regions of a device and @n more, in a new array that replaces dev->resv
+ * once nothing can fail any more. @all: NULL if there is none. 0, -ENOMEM.
+ */
+int resv_with(const struct uiommu_device *dev, const struct uiommu_resv_region *more, unsigned int n,
+	      struct uiommu_resv_region **all);
+/* 0, -EINVAL. */
+int resv_check(const struct uiommu_resv_region *region);
+/* Whether one of the regions is of type UIOMMU_RESV_DIRECT. */
+bool resv_direct(const struct uiommu_resv_region *regions, unsigned int n);
+/* What was mapped, so that it can be undone. */
+struct resv_undo {
+	struct resv_undo *next;
+	uiommu_iova_t start;
+	uint64_t size;
+};
+/*
+ * resv_map - maps the direct ones of @regions 1:1 in @domain, where nothing is mapped yet
+ * Nothing if @domain is not a paging one. *@undo grows by what was mapped, also on error; it
+ * goes to resv_undo(), which takes it back, or resv_keep().
+ */
+int resv_map(struct uiommu_domain *domain, const struct uiommu_resv_region *regions, unsigned int n,
+	     struct resv_undo **undo);
+void resv_undo(struct uiommu_domain *domain, struct resv_undo *undo);
+void resv_keep(struct uiommu_ctx *ctx, struct resv_undo *undo);
 
 /* Takes a group out of the transaction prepared for it, which can no longer be committed. Group lock held. */
 void txn_cancel(struct uiommu_group *group);

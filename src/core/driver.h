@@ -214,6 +214,7 @@ struct uiommu_iommu {
 	unsigned int groups, domains;
 	/* All, also those removed while stuck (their group is NULL); linked by next_in_iommu; lock. */
 	struct uiommu_device *devices;
+	_Atomic bool default_identity;		/* what groups get whose devices do not care; else paging */
 	struct uiommu_domain *blocking;
 	struct uiommu_domain *quarantine;	/* freed by callers, kept: linked by quarantine_next */
 	struct core_list group_list, domain_list;
@@ -245,8 +246,9 @@ struct uiommu_device {
 	uint32_t max_pasids;			/* valid PASIDs are below it; constant after probe */
 	/* Core's. */
 	bool untrusted, require_direct;
-	unsigned int reset_depth;		/* being reset: blocked whatever the group is on */
-	struct core_slot **reset_slots;		/* room that uiommu_reset_done() needs */
+	unsigned int reset_depth;		/* it or carriers being reset: blocked meanwhile */
+	uint32_t hw_pasids;			/* max_pasids if the function could do all */
+	unsigned int resets;			/* calls of reset_prepare for it that are open */
 	unsigned int carriers;			/* of an alias: devices whose DMA carries the RID */
 	struct uiommu_device **aliases;
 	unsigned int n_aliases;

@@ -21,6 +21,16 @@
 #include "base/probe.h"
 #include "core/core.h"
 
+void direct_blocked_event(struct uiommu_device *dev)
+{
+	struct uiommu_event event = {
+		.kind = UIOMMU_EVENT_DIRECT_BLOCKED, .rid = dev->rid, .pasid = UIOMMU_NO_PASID,
+	};
+
+	ctx_event(dev->iommu->ctx, &event, "device " RID_FMT " has direct mappings that firmware asks for, "
+		  "and was blocked", RID_ARGS(dev->rid));
+}
+
 void slot_init(struct core_att *att, struct uiommu_domain *to)
 {
 	att->slot = (struct core_slot){
@@ -77,6 +87,8 @@ static void slot_park(struct core_slot *slot, struct uiommu_domain *at, int why)
 	if (!err) {
 		slot->where = iommu->blocking;
 		slot_event(slot, UIOMMU_EVENT_PARKED, why, "was parked on the blocking domain");
+		if (dev->require_direct && slot->pasid == UIOMMU_NO_PASID && slot->to != iommu->blocking)
+			direct_blocked_event(dev);
 		return;
 	}
 	slot->where = NULL;
@@ -332,4 +344,23 @@ int engine_commit(struct core_run *runs, unsigned int n, unsigned int flags, str
 			     RID_ARGS(who->rid), err);
 	}
 	return err;
+}
+
+void att_move(struct core_att *att, struct uiommu_domain *to)
+{
+	struct core_slot *slot = &att->slot;
+	struct core_run run = { .iommu = att->dev->iommu, .slots = &slot, .n = 1 };
+	struct uiommu_report plan;
+
+	if (att->stuck) {
+		if (to == run.iommu->blocking)
+			engine_unstick(att);
+		return;
+	}
+	if (att->domain == to)
+		return;
+	report_init(&plan);
+	slot_init(att, to);
+	engine_prepare(&run, 1, CORE_MUST_SUCCEED, NULL, &plan);
+	engine_commit(&run, 1, CORE_MUST_SUCCEED, &plan, false);
 }

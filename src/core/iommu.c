@@ -21,6 +21,7 @@ int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const str
 	iommu->quarantine = NULL;
 	iommu->group_list = (struct core_list){ .first = NULL };
 	iommu->domain_list = (struct core_list){ .first = NULL };
+	atomic_init(&iommu->default_identity, false);
 	for (unsigned int i = 0; i < 256; i++)
 		atomic_init(&iommu->bus[i], NULL);
 	err = ops->domain_alloc(iommu, &opts, &iommu->blocking);
@@ -38,10 +39,17 @@ void iommu_unregister(struct uiommu_iommu *iommu)
 	struct uiommu_domain *domain;
 	struct uiommu_device *dev;
 
+	/* Nobody does DMA any more: no fault path is left that could still find them. */
 	while ((dev = iommu->devices)) {
 		iommu->devices = dev->next_in_iommu;
+		pasids_drop_lost(dev);
 		iommu->ops->release(dev);
+		alloc_free(&iommu->ctx->alloc, dev->resv);
 		alloc_free(&iommu->ctx->alloc, dev);
+	}
+	for (unsigned int i = 0; i < 256; i++) {
+		alloc_free(&iommu->ctx->alloc, atomic_load_explicit(&iommu->bus[i], memory_order_relaxed));
+		atomic_store_explicit(&iommu->bus[i], NULL, memory_order_relaxed);
 	}
 	while ((domain = iommu->quarantine)) {
 		iommu->quarantine = domain->quarantine_next;

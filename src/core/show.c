@@ -122,13 +122,16 @@ static void show_group(struct uiommu_group *group, const struct uiommu_show_ops 
 		.domain = group->domain->listed.id,
 		.default_domain = group->default_domain->listed.id,
 		.devices = group->n_devices,
-		.prepared = group->part,
+		.prepared = group->txn,
 	};
 
 	if (ops->group)
 		ops->group(opaque, &show);
 	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next)
 		show_attachment(group, &dev->att, ops, opaque);
+	for_each_pasid(group, b, p)
+		for (unsigned int i = 0; i < p->n; i++)
+			show_attachment(group, p->atts[i], ops, opaque);
 }
 
 static void show_groups(struct uiommu_iommu *iommu, const struct uiommu_show_ops *ops, void *opaque)

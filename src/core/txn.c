@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prepared transactions over several groups, possibly of several IOMMUs. A
- * transaction owns its parts, one per group; a group knows the part that pins
- * it. A detach takes its own group out and marks the transaction as cancelled;
- * the other groups stay pinned until commit or abort. (Invariants 5 and 6 of
- * core.h say why neither side can meet freed memory.)
+ * Prepared transactions over several groups and PASIDs, possibly of several IOMMUs.
+ * A transaction owns its parts, one per target; a group knows the transaction that pins
+ * it. A detach takes its own group out, with all parts of it, and marks the transaction
+ * as cancelled; the other groups stay pinned until commit or abort. (Invariants 5 and 6
+ * of core.h say why neither side can meet freed memory.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +13,19 @@
 #include "base/probe.h"
 #include "core/core.h"
 
+struct txn_part {
+	struct uiommu_group *group;
+	uint32_t number;			/* PASID, or UIOMMU_NO_PASID */
+	struct core_pasid *pasid;		/* NULL: the group itself */
+	struct uiommu_domain *domain;
+	struct uiommu_attach_handle *handle;
+	unsigned int target;			/* its place in the caller's array */
+};
+
 struct uiommu_txn {
 	struct uiommu_ctx *ctx;
 	struct txn_part *parts;			/* in the caller's order */
-	struct txn_part **locking;		/* in ascending order of group address */
+	struct txn_part **sorted;		/* by group address, then PASID: the order of locking */
 	unsigned int n;
 	struct core_run *runs;
 	unsigned int n_runs;
@@ -31,7 +40,7 @@ static void txn_free(struct uiommu_txn *txn)
 
 	alloc_free(alloc, txn->slots);
 	alloc_free(alloc, txn->runs);
-	alloc_free(alloc, txn->locking);
+	alloc_free(alloc, txn->sorted);
 	alloc_free(alloc, txn->parts);
 	alloc_free(alloc, txn);
 }
@@ -45,10 +54,10 @@ static struct uiommu_txn *txn_alloc(struct uiommu_ctx *ctx, unsigned int n)
 	txn->ctx = ctx;
 	txn->n = n;
 	txn->parts = alloc_zeroed(&ctx->alloc, n, sizeof(*txn->parts));
-	txn->locking = alloc_zeroed(&ctx->alloc, n, sizeof(struct txn_part *));
+	txn->sorted = alloc_zeroed(&ctx->alloc, n, sizeof(struct txn_part *));
 	txn->runs = alloc_zeroed(&ctx->alloc, n, sizeof(*txn->runs));
 	atomic_init(&txn->cancelled, false);
-	if (!txn->parts || !txn->locking || !txn->runs) {
+	if (!txn->parts || !txn->sorted || !txn->runs) {
 		txn_free(txn);
 		return NULL;
 	}
@@ -60,74 +69,111 @@ static int by_group(const void *a, const void *b)
 	const struct txn_part *const *x = a, *const *y = b;
 	uintptr_t g = (uintptr_t)(*x)->group, h = (uintptr_t)(*y)->group;
 
-	return (g > h) - (g < h);
+	if (g != h)
+		return g < h ? -1 : 1;
+	return ((*x)->number > (*y)->number) - ((*x)->number < (*y)->number);
+}
+
+/* The group of sorted[@i], where its parts begin; NULL: elsewhere. */
+static struct uiommu_group *group_at(const struct uiommu_txn *txn, unsigned int i)
+{
+	struct uiommu_group *group = txn->sorted[i]->group;
+
+	return i && txn->sorted[i - 1]->group == group ? NULL : group;
 }
 
 static void txn_lock(struct uiommu_txn *txn)
 {
 	for (unsigned int i = 0; i < txn->n; i++)
-		lock_take(&txn->locking[i]->group->lock);
+		if (group_at(txn, i))
+			lock_take(&group_at(txn, i)->lock);
 }
 
 static void txn_unlock(struct uiommu_txn *txn)
 {
 	for (unsigned int i = txn->n; i--;)
-		lock_drop(&txn->locking[i]->group->lock);
+		if (group_at(txn, i))
+			lock_drop(&group_at(txn, i)->lock);
 }
 
-static int targets_check(struct uiommu_ctx *ctx, const struct uiommu_replace_target *targets, unsigned int n,
-			 struct uiommu_report *report)
+static int target_check(struct uiommu_ctx *ctx, const struct uiommu_replace_target *t, unsigned int i,
+			struct uiommu_report *report)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		const struct uiommu_replace_target *t = &targets[i];
-
-		if (!t->group || !t->domain)
-			return report_refuse(report, NULL, -EINVAL, "target %u has no group or no domain", i);
-		if (t->group->ctx != ctx)
-			return report_refuse(report, NULL, -EINVAL, "group of target %u: another context", i);
-		if (t->domain->iommu != t->group->iommu)
-			return report_refuse(report, NULL, -EINVAL, "domain of target %u belongs to another "
-					     "IOMMU", i);
-		if (t->pasid != UIOMMU_NO_PASID)
-			return report_refuse(report, NULL, -EOPNOTSUPP, "target %u names a PASID", i);
-	}
+	if (!t->group || !t->domain)
+		return report_refuse(report, NULL, -EINVAL, "target %u has no group or no domain", i);
+	if (t->group->ctx != ctx)
+		return report_refuse(report, NULL, -EINVAL, "group of target %u: another context", i);
+	if (t->domain->iommu != t->group->iommu)
+		return report_refuse(report, NULL, -EINVAL, "domain of target %u: another IOMMU", i);
+	if (t->pasid == UIOMMU_NO_PASID)
+		return 0;
+	if (!t->handle)
+		return report_refuse(report, NULL, -EINVAL, "target %u names a PASID, but no handle", i);
+	if (t->domain == t->group->iommu->blocking)
+		return report_refuse(report, NULL, -EINVAL, "target %u: a PASID is blocked by detaching it", i);
 	return 0;
 }
 
-/* Fills in the parts and their locking order; a group may occur once. */
+/* Fills in the parts and their order; a group or PASID may occur once. */
 static int txn_fill(struct uiommu_txn *txn, const struct uiommu_replace_target *targets)
 {
 	for (unsigned int i = 0; i < txn->n; i++) {
 		txn->parts[i] = (struct txn_part){
-			.txn = txn, .group = targets[i].group, .domain = targets[i].domain,
-			.handle = targets[i].handle,
+			.group = targets[i].group, .number = targets[i].pasid, .domain = targets[i].domain,
+			.handle = targets[i].handle, .target = i,
 		};
-		txn->locking[i] = &txn->parts[i];
+		txn->sorted[i] = &txn->parts[i];
 	}
-	qsort(txn->locking, txn->n, sizeof(struct txn_part *), by_group);
+	qsort(txn->sorted, txn->n, sizeof(struct txn_part *), by_group);
 	for (unsigned int i = 1; i < txn->n; i++)
-		if (txn->locking[i]->group == txn->locking[i - 1]->group)
+		if (!by_group(&txn->sorted[i], &txn->sorted[i - 1]))
 			return -EINVAL;
 	return 0;
 }
 
-/* Group locks held. Whether no group is pinned or has a device that is out of control. */
-static int txn_check(struct uiommu_txn *txn, size_t *n_devices)
+static struct uiommu_domain *current(const struct txn_part *part)
 {
-	*n_devices = 0;
-	for (unsigned int i = 0; i < txn->n; i++) {
-		struct uiommu_group *group = txn->parts[i].group;
-		struct uiommu_device *dev = group_stuck(group);
+	return part->pasid ? part->pasid->domain : part->group->domain;
+}
 
-		if (group->part)
-			return report_refuse(&txn->plan, NULL, -EBUSY, "a replacement of the group of target "
-					     "%u is prepared", i);
-		if (dev)
-			return report_refuse(&txn->plan, dev, -EIO, "device " RID_FMT " could not be blocked "
-					     "earlier: detach first", RID_ARGS(dev->rid));
-		*n_devices += group->n_devices;
+/* Group locks held. Whether a part may change, and how many slots it may need. */
+static int part_check(struct uiommu_txn *txn, struct txn_part *part, size_t *n_slots)
+{
+	struct uiommu_group *group = part->group;
+	struct uiommu_attach_handle *had;
+	struct uiommu_device *dev;
+
+	if (group_busy(group, NULL))
+		return report_refuse(&txn->plan, NULL, -EBUSY, "a replacement of the group of target %u is "
+				     "prepared, or a device of it is being reset", part->target);
+	if (part->number != UIOMMU_NO_PASID) {
+		part->pasid = pasid_find(group, part->number);
+		if (!part->pasid)
+			return report_refuse(&txn->plan, NULL, -EINVAL, "PASID %u of target %u is not attached",
+					     part->number, part->target);
 	}
+	had = part->pasid ? part->pasid->handle : group->handle;
+	if (had && had == part->handle)
+		return report_refuse(&txn->plan, NULL, -EINVAL, "target %u has this attach handle already",
+				     part->target);
+	dev = part->pasid ? pasid_stuck(part->pasid) : group_stuck(group);
+	if (dev)
+		return report_refuse(&txn->plan, dev, -EIO, "device " RID_FMT " could not be blocked "
+				     "earlier: detach first", RID_ARGS(dev->rid));
+	if (part->domain == group->iommu->blocking && group->n_direct && current(part) != part->domain)
+		return report_refuse(&txn->plan, NULL, -EINVAL, "the group of target %u has direct mappings and "
+				     "must not be blocked", part->target);
+	*n_slots += part->pasid ? part->pasid->n : group->n_devices;
 	return 0;
+}
+
+static unsigned int part_collect(const struct txn_part *part, struct core_slot **slots)
+{
+	/* What is there already keeps its devices as they are. */
+	if (current(part) == part->domain)
+		return 0;
+	return part->pasid ? pasid_collect(part->pasid, part->domain, slots) :
+			     group_collect(part->group, part->domain, 0, slots);
 }
 
 /* One run per IOMMU, in the order in which the caller named them. */
@@ -145,13 +191,9 @@ static void txn_collect(struct uiommu_txn *txn)
 		if (j < txn->n_runs)
 			continue;
 		*run = (struct core_run){ .iommu = iommu, .slots = slots };
-		for (j = i; j < txn->n; j++) {
-			struct txn_part *part = &txn->parts[j];
-
-			/* A group that is there already keeps its devices as they are. */
-			if (part->group->iommu == iommu && part->group->domain != part->domain)
-				run->n += group_collect(part->group, part->domain, run->slots + run->n);
-		}
+		for (j = i; j < txn->n; j++)
+			if (txn->parts[j].group->iommu == iommu)
+				run->n += part_collect(&txn->parts[j], run->slots + run->n);
 		slots += run->n;
 		txn->n_runs++;
 	}
@@ -160,13 +202,15 @@ static void txn_collect(struct uiommu_txn *txn)
 /* Group locks held. */
 static int txn_prepare(struct uiommu_txn *txn, const struct uiommu_replace_opts *opts)
 {
-	size_t n_devices;
-	int err = txn_check(txn, &n_devices);
+	size_t n_slots = 0;
+	int err = 0;
 
+	for (unsigned int i = 0; i < txn->n && !err; i++)
+		err = part_check(txn, &txn->parts[i], &n_slots);
 	if (err)
 		return err;
 	/* Also for groups without devices: a run's share of it is somewhere, if empty. */
-	txn->slots = alloc_zeroed(&txn->ctx->alloc, n_devices ? n_devices : 1, sizeof(struct core_slot *));
+	txn->slots = alloc_zeroed(&txn->ctx->alloc, n_slots ? n_slots : 1, sizeof(struct core_slot *));
 	if (!txn->slots)
 		return report_refuse(&txn->plan, NULL, -ENOMEM, "no memory");
 	txn_collect(txn);
@@ -175,10 +219,22 @@ static int txn_prepare(struct uiommu_txn *txn, const struct uiommu_replace_opts 
 		return err;
 	for (unsigned int i = 0; i < txn->n; i++) {
 		domain_get(txn->parts[i].domain);
-		group_ref(txn->parts[i].group);
-		txn->parts[i].group->part = &txn->parts[i];
+		if (!group_at(txn, i))
+			continue;
+		group_ref(group_at(txn, i));
+		group_at(txn, i)->txn = txn;
 	}
 	return 0;
+}
+
+static int targets_check(struct uiommu_ctx *ctx, const struct uiommu_replace_target *targets, unsigned int n,
+			 struct uiommu_report *report)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = target_check(ctx, &targets[i], i, report);
+	return err;
 }
 
 int uiommu_replace_prepare(struct uiommu_ctx *ctx, const struct uiommu_replace_target *targets,
@@ -204,7 +260,7 @@ int uiommu_replace_prepare(struct uiommu_ctx *ctx, const struct uiommu_replace_t
 	report_init(&t->plan);
 	err = txn_fill(t, targets);
 	if (err) {
-		report_refuse(&t->plan, NULL, err, "a group occurs twice");
+		report_refuse(&t->plan, NULL, err, "a group or PASID occurs twice");
 		goto free_txn;
 	}
 	txn_lock(t);
@@ -223,55 +279,78 @@ free_txn:
 	return err;
 }
 
+static void slot_cancel(struct core_slot *slot)
+{
+	if (slot->state != SLOT_PREPARED)
+		return;
+	slot->dev->iommu->ops->abort(slot);
+	slot->state = SLOT_IDLE;
+}
+
 void txn_cancel(struct uiommu_group *group)
 {
-	struct txn_part *part = group->part;
+	struct uiommu_txn *txn = group->txn;
 
-	atomic_store_explicit(&part->txn->cancelled, true, memory_order_relaxed);
-	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next) {
-		if (dev->att.slot.state != SLOT_PREPARED)
+	atomic_store_explicit(&txn->cancelled, true, memory_order_relaxed);
+	for (unsigned int i = 0; i < txn->n; i++) {
+		struct txn_part *part = &txn->parts[i];
+
+		if (part->group != group)
 			continue;
-		group->iommu->ops->abort(&dev->att.slot);
-		dev->att.slot.state = SLOT_IDLE;
+		for (unsigned int k = 0; part->pasid && k < part->pasid->n; k++)
+			slot_cancel(&part->pasid->atts[k]->slot);
+		for (struct uiommu_device *dev = group->devices; !part->pasid && dev; dev = dev->next)
+			slot_cancel(&dev->att.slot);
+		domain_put(part->domain);
 	}
-	/* The part keeps its reference to the group: commit or abort drops it. */
-	domain_put(part->domain);
-	group->part = NULL;
+	/* The transaction keeps its reference to the group: commit or abort drops it. */
+	group->txn = NULL;
 }
 
 /* Undoes what is still prepared. All group locks held. */
 static void txn_drop(struct uiommu_txn *txn)
 {
-	for (unsigned int i = 0; i < txn->n; i++)
-		if (txn->parts[i].group->part == &txn->parts[i])
-			txn_cancel(txn->parts[i].group);
+	for (unsigned int i = 0; i < txn->n; i++) {
+		struct uiommu_group *group = group_at(txn, i);
+
+		if (group && group->txn == txn)
+			txn_cancel(group);
+	}
 }
 
 /* Group locks dropped. */
 static void txn_end(struct uiommu_txn *txn)
 {
 	for (unsigned int i = 0; i < txn->n; i++)
-		group_unref(txn->parts[i].group);
+		if (group_at(txn, i))
+			group_unref(group_at(txn, i));
 	txn_free(txn);
 }
 
-static int txn_commit(struct uiommu_txn *txn, bool times)
+/* The part's devices were moved. Returns whether core_grace() is due. */
+static bool part_settle(const struct txn_part *part)
+{
+	return part->pasid ? pasid_settle(part->pasid, part->domain, part->handle) :
+			     group_settle(part->group, part->domain, part->handle, 0);
+}
+
+static int txn_commit(struct uiommu_txn *txn, bool times, bool *grace)
 {
 	int err;
 
 	/* Relaxed: whoever set it held one of the locks that are held now. */
 	if (atomic_load_explicit(&txn->cancelled, memory_order_relaxed)) {
 		txn_drop(txn);
-		return report_refuse(&txn->plan, NULL, -ECANCELED, "a group was detached or a device removed "
-				     "after prepare");
+		return report_refuse(&txn->plan, NULL, -ECANCELED, "a group or PASID was detached, or a device "
+				     "reset or removed, after prepare");
 	}
 	err = engine_commit(txn->runs, txn->n_runs, 0, &txn->plan, times);
 	for (unsigned int i = 0; i < txn->n; i++) {
 		struct txn_part *part = &txn->parts[i];
 
-		part->group->part = NULL;
+		part->group->txn = NULL;
 		if (!err)
-			group_settle(part->group, part->domain, part->handle, 0);
+			*grace |= part_settle(part);
 		else
 			domain_put(part->domain);
 		PROBE5(replace, part->group, part->domain, err, txn->plan.gap, txn->plan.strategy);
@@ -281,13 +360,15 @@ static int txn_commit(struct uiommu_txn *txn, bool times)
 
 int uiommu_replace_commit(struct uiommu_txn *txn, struct uiommu_report *report)
 {
+	bool grace = false;
 	int err;
 
 	if (!txn)
 		return report_refuse(report, NULL, -EINVAL, "no transaction");
 	txn_lock(txn);
-	err = txn_commit(txn, report);
+	err = txn_commit(txn, report, &grace);
 	txn_unlock(txn);
+	core_grace(grace);
 	report_copy(report, &txn->plan);
 	txn_end(txn);
 	return err;

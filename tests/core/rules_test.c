@@ -277,7 +277,7 @@ static void test_transactions(void **state)
 	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 3, NULL, &txn, &report), -EINVAL);
 	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 0, NULL, &txn, &report), -EINVAL);
 	t[0].pasid = 5;
-	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 2, NULL, &txn, &report), -EOPNOTSUPP);
+	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 2, NULL, &txn, &report), -EINVAL);
 	t[0].pasid = UIOMMU_NO_PASID;
 	t[0].domain = w->domain[8];
 	assert_int_equal(uiommu_replace_prepare(w->ctx, t, 2, NULL, &txn, &report), -EINVAL);
