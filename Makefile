@@ -22,10 +22,14 @@ nightly: setup-check-all
 bench: setup-bench all
 	@build/uiommu bench replace
 
+coverage: setup-coverage
+	@scripts/coverage
+
 install: all
 	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
 
 # What is needed and not there is asked for, never taken; silent when nothing is missing.
+# scripts/setup exits 77 then, which make turns into its own 2.
 setup-%:
 	@scripts/setup $*
 
@@ -40,10 +44,11 @@ help:
 	@echo '                cppcheck, aarch64 under qemu-user; at most 25 minutes'
 	@echo 'make nightly    check-all, then long storms'
 	@echo 'make bench      measure replacements'
+	@echo 'make coverage   which lines of core, update, hw and driver the tests reach, and why not others'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean      remove all build directories'
 	@echo ''
 	@echo 'SUITES="gcc asan" runs only those (scripts/check --list names them). V=1 shows the build.'
 	@echo 'UIOMMU_SETUP=yes installs missing packages without asking, as root or with sudo -n.'
 
-.PHONY: all demo check check-all nightly bench install clean help
+.PHONY: all demo check check-all nightly bench coverage install clean help

@@ -243,6 +243,10 @@ run_setup demo
 ok "an old meson is missing" '[ $status = 77 ] && said "missing packages: meson "'
 meson_version 1.0.1
 
+machine 0 "debian 12" $check
+run_setup coverage
+ok "coverage needs what check needs, and gcovr" '[ $status = 77 ] && said "missing packages: gcovr "'
+
 machine 0 "debian 12" $demo
 run_setup nonsense
 ok "an unknown set is a usage error" '[ $status = 2 ]'
