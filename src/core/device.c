@@ -185,6 +185,7 @@ static int requester_probe(struct uiommu_device *dev, uint32_t max_pasids)
 		err = ops->resv_regions(dev, add_region, dev);
 	if (err)
 		ops->release(dev);
+	dev->n_hw_resv = dev->n_resv;
 	dev->require_direct = resv_direct(dev->resv, dev->n_resv);
 	return err;
 }
@@ -550,6 +551,11 @@ static void device_leave(struct uiommu_device *dev, bool reset, struct core_grav
 	} else {
 		dev->alias = true;
 		dev->untrusted = false;
+		/* What the caller said of the device goes with it. */
+		group->n_direct -= dev->require_direct;
+		dev->n_resv = dev->n_hw_resv;
+		dev->require_direct = resv_direct(dev->resv, dev->n_resv);
+		group->n_direct += dev->require_direct;
 		group->n_aliases++;
 		if (reset && !dev->reset_depth)
 			device_bring_back(dev);

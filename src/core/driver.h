@@ -253,7 +253,7 @@ struct uiommu_device {
 	struct uiommu_device **aliases;
 	unsigned int n_aliases;
 	struct uiommu_resv_region *resv;	/* all, the driver's too, as they were told */
-	unsigned int n_resv;
+	unsigned int n_resv, n_hw_resv;		/* n_hw_resv of them, from the front: the driver's */
 	struct core_att *lost_pasids;		/* detached, but hardware would not block them */
 };
 
