@@ -40,13 +40,11 @@ static void free_page(struct vtdd_iommu *vi, uiommu_pa_t pa)
 /* PASIDs that both can do: hardware has PSS + 1 bits of them. */
 static uint32_t max_pasids(const struct vtdd_iommu *vi, uint32_t wanted)
 {
-	uint32_t have;
+	unsigned int bits = (unsigned int)field_get(VTD_ECAP_PSS, vi->caps.ecap) + 1;
+	uint32_t have = bits < 20 ? 1u << bits : UIOMMU_MAX_PASIDS;
 
 	if (!vi->scalable || !(vi->caps.ecap & VTD_ECAP_PASID))
 		return 0;
-	have = 1u << (field_get(VTD_ECAP_PSS, vi->caps.ecap) + 1);
-	if (have > UIOMMU_MAX_PASIDS)
-		have = UIOMMU_MAX_PASIDS;
 	return wanted < have ? wanted : have;
 }
 
