@@ -56,9 +56,15 @@ static unsigned int none_on_new(struct rig *rig, struct group_of *g, uint64_t ol
 	return parked;
 }
 
+/* The device that the group's attachment is asked of. */
+static struct rig_dev *head(struct group_of *g)
+{
+	return &g->d[0];
+}
+
 /* One replacement with the k-th descriptor refused and @more after it. True if any was. */
-static bool refuse(const struct rig_opts *o, enum rig_domain from, enum rig_domain to, unsigned int n,
-		   unsigned int k, unsigned int more)
+static bool refuse(const struct rig_opts *o, uint32_t pasid, enum rig_domain from, enum rig_domain to,
+		   unsigned int n, unsigned int k, unsigned int more)
 {
 	struct uiommu_domain *a, *b;
 	struct group_of g;
@@ -69,15 +75,16 @@ static bool refuse(const struct rig_opts *o, enum rig_domain from, enum rig_doma
 	int err;
 
 	rig_begin(&rig, o);
+	rig.pasid = pasid;
 	group_begin(&rig, &g, n);
 	a = rig_domain(&rig, from, &wa);
 	b = rig_domain(&rig, to, &wb);
-	assert_int_equal(uiommu_group_replace_domain(g.d[0].group, a, NULL, NULL), 0);
+	assert_int_equal(rig_replace(&rig, head(&g), a, NULL, NULL), 0);
 	all_read(&rig, &g, wa);
 	rig.rearm = more;
 	rig.rearm_at = 1;
 	vtd_model_fail_descriptor(rig.hw, k, VTD_FAIL_IQE);
-	err = uiommu_group_replace_domain(g.d[0].group, b, NULL, NULL);
+	err = rig_replace(&rig, head(&g), b, NULL, NULL);
 	rig.rearm = 0;
 	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
 	hit = rig.events[UIOMMU_EVENT_QUEUE_ERROR];
@@ -98,12 +105,12 @@ static bool refuse(const struct rig_opts *o, enum rig_domain from, enum rig_doma
 		assert_int_equal(err, 0);
 	assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
 	/* The queue and the group go on. */
-	uiommu_detach_group(g.d[0].group);
-	assert_int_equal(uiommu_attach_group(g.d[0].group, b, NULL), 0);
+	rig_detach(&rig, head(&g));
+	assert_int_equal(rig_attach(&rig, head(&g), b, NULL), 0);
 	all_read(&rig, &g, wb);
-	assert_int_equal(uiommu_group_replace_domain(g.d[0].group, a, NULL, NULL), 0);
+	assert_int_equal(rig_replace(&rig, head(&g), a, NULL, NULL), 0);
 	all_read(&rig, &g, wa);
-	uiommu_detach_group(g.d[0].group);
+	rig_detach(&rig, head(&g));
 	group_end(&g);
 	rig_domain_free(a);
 	rig_domain_free(b);
@@ -122,13 +129,18 @@ static void each_descriptor_refused(void **state)
 		{ { .mode = UIOMMU_VTD_SCALABLE }, D_FIRST_A, D_FIRST_B },
 		{ { .mode = UIOMMU_VTD_LEGACY }, D_SECOND_A, D_IDENTITY },
 		{ { .mode = UIOMMU_VTD_LEGACY, .no_store128 = true }, D_SECOND_A, D_SECOND_B },
+		{ { .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 128 }, D_SECOND_A, D_SECOND_B },
+		{ { .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 128 }, D_SECOND_A, D_FIRST_B },
+		{ { .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 128 }, D_FIRST_A, D_FIRST_B },
 	};
 
 	for (unsigned int c = 0; c < sizeof(cases) / sizeof(cases[0]); c++)
 		for (unsigned int n = 1; n <= DEVS; n += 2)
 			for (unsigned int more = 0; more < 3; more++)
 				for (unsigned int k = 1;
-				     refuse(&cases[c].o, cases[c].from, cases[c].to, n, k, more); k++)
+				     refuse(&cases[c].o, cases[c].o.max_pasids ? 0x55 : UIOMMU_NO_PASID,
+					    cases[c].from, cases[c].to, n, k, more);
+				     k++)
 					assert_true(k < 100);
 }
 

@@ -9,9 +9,14 @@
 
 #include <errno.h>
 
+/* What the device that changes is on beside: the RID, or another PASID (same table, another table). */
+#define BESIDE 3
+
 struct pair {
 	struct rig_dev dev, on_old, on_new;
 	uint64_t old, new;
+	uint32_t beside[BESIDE]; /* PASIDs of dev, on a third domain; with PASIDs only */
+	uint64_t other;
 	bool gap;
 };
 
@@ -67,6 +72,26 @@ static void check_all(struct rig *rig, void *opaque)
 	assert_int_equal(rig_look(rig, p->on_new.port), p->new);
 	assert_int_equal(rig_look(rig, p->on_old.fresh), p->old);
 	assert_int_equal(rig_look(rig, p->on_new.fresh), p->new);
+	for (unsigned int i = 0; i < BESIDE && p->other; i++)
+		for (unsigned int fresh = 0; fresh < 2; fresh++)
+			assert_int_equal(rig_read_pasid(rig, fresh ? p->dev.fresh : p->dev.port, p->beside[i],
+							RIG_IOVA),
+					 p->other);
+}
+
+/* Attachments of the same device that take no part. */
+static void put_beside(struct rig *rig, struct pair *p, struct uiommu_domain *domain)
+{
+	uint32_t pasid = rig->pasid;
+
+	for (unsigned int i = 0; i < BESIDE; i++) {
+		rig->pasid = p->beside[i] = i == 0 ? UIOMMU_NO_PASID : i == 1 ? pasid ^ 1 : pasid ^ 64;
+		if (domain)
+			assert_int_equal(rig_attach(rig, &p->dev, domain, NULL), 0);
+		else
+			rig_detach(rig, &p->dev);
+	}
+	rig->pasid = pasid;
 }
 
 static void check_report(const struct rig_opts *o, enum rig_domain from, enum rig_domain to,
@@ -93,7 +118,7 @@ static void check_report(const struct rig_opts *o, enum rig_domain from, enum ri
 static void one_pair(struct rig *rig, const struct rig_opts *o, enum rig_domain from, enum rig_domain to)
 {
 	struct pair p = { .gap = expect(o, from, to).gap > UIOMMU_GAP_NONE };
-	struct uiommu_domain *a = rig_domain(rig, from, &p.old), *b = rig_domain(rig, to, &p.new);
+	struct uiommu_domain *a = rig_domain(rig, from, &p.old), *b = rig_domain(rig, to, &p.new), *c = NULL;
 	struct uiommu_report report;
 
 	if (!a || !b)
@@ -101,43 +126,60 @@ static void one_pair(struct rig *rig, const struct rig_opts *o, enum rig_domain 
 	rig_dev_add(rig, &p.dev, 0x0108);
 	rig_dev_add(rig, &p.on_old, 0x0181);
 	rig_dev_add(rig, &p.on_new, 0x0110);
-	assert_int_equal(uiommu_group_replace_domain(p.dev.group, a, NULL, NULL), 0);
-	assert_int_equal(uiommu_group_replace_domain(p.on_old.group, a, NULL, NULL), 0);
-	assert_int_equal(uiommu_group_replace_domain(p.on_new.group, b, NULL, NULL), 0);
+	if (rig->pasid != UIOMMU_NO_PASID) {
+		c = rig_paging(rig, to & 1 ? UIOMMU_STAGE_FIRST : UIOMMU_STAGE_SECOND);
+		p.other = RAM_BASE + 0xA0000;
+		assert_int_equal(uiommu_map(c, RIG_IOVA, p.other, 4096, UIOMMU_READ), 0);
+		put_beside(rig, &p, c);
+	}
+	assert_int_equal(rig_replace(rig, &p.dev, a, NULL, NULL), 0);
+	assert_int_equal(rig_replace(rig, &p.on_old, a, NULL, NULL), 0);
+	assert_int_equal(rig_replace(rig, &p.on_new, b, NULL, NULL), 0);
 	assert_int_equal(rig_look(rig, p.dev.port), p.old);
 	check_all(rig, &p);
 	rig_clear(rig);
 	rig->after_store = check_all;
 	rig->opaque = &p;
-	assert_int_equal(uiommu_group_replace_domain(p.dev.group, b, NULL, &report), 0);
+	assert_int_equal(rig_replace(rig, &p.dev, b, NULL, &report), 0);
 	rig->after_store = NULL;
-	check_report(o, from, to, &report, rig);
+	/* Detaching a PASID tells nothing. */
+	if (rig->pasid == UIOMMU_NO_PASID || to != D_BLOCKED)
+		check_report(o, from, to, &report, rig);
 	p.old = p.new;
 	look_at(rig, &p, p.dev.port);
 	look_at(rig, &p, p.dev.fresh);
 	assert_int_equal(rig_look(rig, p.dev.port), p.new);
-	uiommu_detach_group(p.dev.group);
+	rig_detach(rig, &p.dev);
 	assert_int_equal(rig_look(rig, p.dev.port), BLOCKED);
-	uiommu_detach_group(p.on_old.group);
-	uiommu_detach_group(p.on_new.group);
+	rig_detach(rig, &p.on_old);
+	rig_detach(rig, &p.on_new);
+	if (c)
+		put_beside(rig, &p, NULL);
 	rig_dev_remove(&p.dev);
 	rig_dev_remove(&p.on_old);
 	rig_dev_remove(&p.on_new);
 out:
 	rig_domain_free(a);
 	rig_domain_free(b);
+	rig_domain_free(c);
 }
 
-static void all_pairs(const struct rig_opts *o)
+static void all_pairs_of(const struct rig_opts *o, uint32_t pasid)
 {
 	struct rig rig;
 
 	rig_begin(&rig, o);
+	rig.pasid = pasid;
 	for (int from = 0; from < RIG_KINDS; from++)
 		for (int to = 0; to < RIG_KINDS; to++)
 			if (from != to)
 				one_pair(&rig, o, (enum rig_domain)from, (enum rig_domain)to);
 	rig_end(&rig);
+}
+
+static void all_pairs(const struct rig_opts *o)
+{
+	all_pairs_of(o, UIOMMU_NO_PASID);
 }
 
 static void pairs_scalable(void **state)
@@ -173,6 +215,29 @@ static void pairs_any_order(void **state)
 	all_pairs(&o);
 	o.no_store128 = true;
 	all_pairs(&o);
+}
+
+/* PASIDs have entries of the same form, and so the same plans; the RID and other PASIDs notice nothing. */
+static void pairs_of_pasids(void **state)
+{
+	struct rig_opts o = { .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 1 << 14 };
+
+	all_pairs_of(&o, 2);
+	all_pairs_of(&o, (1 << 14) - 1);
+	o.no_store128 = true;
+	all_pairs_of(&o, 0x77);
+}
+
+static void pairs_of_pasids_any_order(void **state)
+{
+	struct rig_opts o = {
+		.mode = UIOMMU_VTD_SCALABLE,
+		.any_order = true,
+		.max_pasids = 1 << 14,
+		.model.preset = UIOMMU_PRESET_ANY_ORDER,
+	};
+
+	all_pairs_of(&o, 0x1040);
 }
 
 /* The planner's own proof, with this driver's formats, masks and entries. */
@@ -325,7 +390,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs_scalable),	  cmocka_unit_test(pairs_legacy),
 		cmocka_unit_test(pairs_without_store128), cmocka_unit_test(pairs_any_order),
-		cmocka_unit_test(pairs_accessor_memory),
+		cmocka_unit_test(pairs_accessor_memory),  cmocka_unit_test(pairs_of_pasids),
+		cmocka_unit_test(pairs_of_pasids_any_order),
 		cmocka_unit_test(plans_are_proven),	  cmocka_unit_test(demand_not_met),
 		cmocka_unit_test(group_in_one_batch),	  cmocka_unit_test(large_groups),
 	};

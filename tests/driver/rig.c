@@ -166,6 +166,8 @@ void rig_begin_hw(struct rig *rig, const struct rig_opts *opts)
 	struct uiommu_vtd_model_opts model = opts->model, qemu = { .size = sizeof(qemu) };
 
 	memset(rig, 0, sizeof(*rig));
+	rig->pasid = UIOMMU_NO_PASID;
+	rig->max_pasids = opts->max_pasids;
 	current = rig;
 	assert_int_equal(uiommu_ctx_create(&ctx_opts, &rig->ctx), 0);
 	rig->ram = aligned_alloc(4096, RAM_SIZE);
@@ -229,7 +231,9 @@ void rig_end(struct rig *rig)
 
 static void plug_in(struct rig *rig, struct rig_dev *d, uint16_t rid)
 {
-	assert_int_equal(uiommu_device_add(d->group, rid, &d->dev), 0);
+	struct uiommu_device_opts opts = { .size = sizeof(opts), .max_pasids = rig->max_pasids };
+
+	assert_int_equal(uiommu_device_add_opts(d->group, rid, rig->max_pasids ? &opts : NULL, &d->dev), 0);
 	assert_int_equal(uiommu_port_create(rig->hw, rid, &d->port), 0);
 	if (rig->fresh)
 		assert_int_equal(uiommu_port_create(rig->fresh, rid, &d->fresh), 0);
@@ -300,13 +304,56 @@ void rig_domain_free(struct uiommu_domain *domain)
 		assert_int_equal(uiommu_domain_free(domain), 0);
 }
 
+/* A handle is not used again while a fault may still use it; here nobody is that slow. */
+static struct uiommu_attach_handle *next_handle(struct rig *rig)
+{
+	struct uiommu_attach_handle *handle = &rig->handle[rig->n_handles++ % RIG_HANDLES];
+
+	*handle = (struct uiommu_attach_handle){ .data = rig };
+	return handle;
+}
+
+int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain, struct uiommu_report *report)
+{
+	if (rig->pasid == UIOMMU_NO_PASID)
+		return uiommu_attach_group(d->group, domain, report);
+	return uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(rig), report);
+}
+
+int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
+		const struct uiommu_replace_opts *opts, struct uiommu_report *report)
+{
+	if (rig->pasid == UIOMMU_NO_PASID)
+		return uiommu_group_replace_domain(d->group, domain, opts, report);
+	if (uiommu_domain_type(domain) == UIOMMU_DOMAIN_BLOCKED) {
+		uiommu_detach_pasid(d->group, rig->pasid);
+		return 0;
+	}
+	if (!uiommu_pasid_domain(d->group, rig->pasid))
+		return uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(rig), report);
+	return uiommu_replace_pasid(d->group, rig->pasid, domain, next_handle(rig), opts, report);
+}
+
+void rig_detach(struct rig *rig, struct rig_dev *d)
+{
+	if (rig->pasid == UIOMMU_NO_PASID)
+		uiommu_detach_group(d->group);
+	else
+		uiommu_detach_pasid(d->group, rig->pasid);
+}
+
 uint64_t rig_read(struct rig *rig, struct uiommu_port *port, uiommu_iova_t iova)
+{
+	return rig_read_pasid(rig, port, rig->pasid, iova);
+}
+
+uint64_t rig_read_pasid(struct rig *rig, struct uiommu_port *port, uint32_t pasid, uiommu_iova_t iova)
 {
 	uint64_t val = 0;
 	int err;
 
 	uiommu_agent_begin(rig->agent);
-	err = uiommu_dma_read(port, rig->agent, UIOMMU_NO_PASID, iova, &val, sizeof(val), NULL);
+	err = uiommu_dma_read(port, rig->agent, pasid, iova, &val, sizeof(val), NULL);
 	uiommu_agent_end(rig->agent);
 	assert_true(!err || err == -EFAULT);
 	return err ? BLOCKED : val;

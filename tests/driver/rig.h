@@ -26,6 +26,7 @@
 #define RIG_IOVA UINT64_C(0x110000) /* inside of the RAM, so that identity leads somewhere */
 #define BLOCKED UINT64_MAX	    /* result of rig_look() */
 #define RIG_KINDS 6
+#define RIG_HANDLES 256
 
 /* What a device can be on. A page of RAM holds its own address, so a read tells the domain. */
 enum rig_domain { D_BLOCKED, D_IDENTITY, D_SECOND_A, D_SECOND_B, D_FIRST_A, D_FIRST_B };
@@ -65,12 +66,21 @@ struct rig {
 	struct uiommu_event last[UIOMMU_EVENT_DRIVER_MISUSE + 1];
 	char text[UIOMMU_EVENT_DRIVER_MISUSE + 1][256];
 	unsigned int tags_freed, tables_freed, list_adds, list_dels;
+	/*
+	 * Whose attachment rig_look(), rig_attach() and the like mean: of the RID
+	 * (UIOMMU_NO_PASID, from the beginning), or of one PASID.
+	 */
+	uint32_t pasid;
+	uint32_t max_pasids; /* of devices that are added */
+	struct uiommu_attach_handle handle[RIG_HANDLES]; /* in turn; data: the rig */
+	unsigned int n_handles;
 };
 
 struct rig_opts {
 	enum uiommu_vtd_mode mode;
 	bool no_store128, any_order;
 	bool plain; /* no second unit, no hooks: for threads */
+	uint32_t max_pasids; /* of each device */
 	bool accessor; /* what devices read and write lies behind an accessor */
 	struct uiommu_vtd_model_opts model;
 };
@@ -87,12 +97,23 @@ void rig_dev_add(struct rig *rig, struct rig_dev *d, uint16_t rid);
 void rig_dev_join(struct rig *rig, struct rig_dev *d, struct rig_dev *first, uint16_t rid);
 void rig_dev_remove(struct rig_dev *d);
 
+/*
+ * The same for both kinds of attachments, by rig->pasid. attach: the PASID, or the group, was
+ * blocked. replace: a PASID that is not attached is attached, and to blocking it is detached.
+ */
+int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain, struct uiommu_report *report);
+int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
+		const struct uiommu_replace_opts *opts, struct uiommu_report *report);
+void rig_detach(struct rig *rig, struct rig_dev *d);
+
 /* NULL if this mode has none. @want: what a device on it reads at RIG_IOVA. */
 struct uiommu_domain *rig_domain(struct rig *rig, enum rig_domain which, uint64_t *want);
 struct uiommu_domain *rig_paging(struct rig *rig, enum uiommu_stage stage);
 void rig_domain_free(struct uiommu_domain *domain);
 
-/* What the device reads at @iova, or BLOCKED. */
+/* What the device reads at @iova with @pasid, or BLOCKED. */
+uint64_t rig_read_pasid(struct rig *rig, struct uiommu_port *port, uint32_t pasid, uiommu_iova_t iova);
+/* With rig->pasid. */
 uint64_t rig_read(struct rig *rig, struct uiommu_port *port, uiommu_iova_t iova);
 static inline uint64_t rig_look(struct rig *rig, struct uiommu_port *port)
 {

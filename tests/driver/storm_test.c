@@ -32,6 +32,7 @@
 #define MAPS 60 /* then the mapper rests: the adversary may starve who waits for its lock */
 #define SEEDS 150
 #define MUTANT_SEEDS 400
+#define SABOTAGES 20
 #else
 #define ROUNDS 50
 #define CHURNS UINT32_MAX
@@ -46,20 +47,25 @@
 #define MARK(domain, round) ((uint64_t)(domain) << 32 | (round))
 #define SETTLED 4 /* domains that live through a run: second A, second B, identity, first */
 
-/* A second-stage table of these leads to itself at every level, and as a page it holds them. */
+/* A table of these, of either stage, leads to itself at every level, and as a page it holds them. */
 #define TRAP_PAGE (RAM_BASE + 0xF0000)
-#define TRAP (TRAP_PAGE | 3) /* readable, writable */
+#define TRAP (TRAP_PAGE | 0x67) /* second stage: readable, writable; first: present, user, A and D set */
+#define PASID 5u
+#define INSIST 100
 #define AGENTS 3
 
 struct storm {
 	struct rig rig;
 	struct rig_dev dev, on_a, on_b, churned;
+	uint32_t pasid;		     /* of dev and churned: what changes; the RID itself without PASIDs */
 	struct uiommu_domain *apart; /* second stage; at most dev is on it */
 	struct uiommu_domain *settled[SETTLED];
 	uint64_t mark[SETTLED];
 	struct uiommu_domain *passing;	       /* made, used and freed again and again */
 	_Atomic uint64_t want[2 * ROUNDS + 2]; /* what the device sees after the n-th replacement */
 	_Atomic bool gap[2 * ROUNDS + 2];      /* the n-th replacement announced a gap */
+	bool sabotage; /* hardware refuses descriptors now and then */
+	unsigned int insisted;
 	_Atomic unsigned int seq;	       /* 2 * replacements done, odd while one runs */
 	_Atomic uint64_t mapped;	       /* mark of the page at MAP_IOVA of domain A, 0: maybe none */
 	_Atomic bool stop;
@@ -81,14 +87,20 @@ static void write_page(struct storm *s, uint64_t pa, uint64_t mark)
 }
 
 /* 0 and *val, or -EFAULT. */
-static int dma(struct storm *s, struct uiommu_port *port, unsigned int agent, uint64_t iova, uint64_t *val)
+static int dma_pasid(struct storm *s, struct uiommu_port *port, unsigned int agent, uint32_t pasid,
+		     uint64_t iova, uint64_t *val)
 {
 	int err;
 
 	uiommu_agent_begin(s->agent[agent]);
-	err = uiommu_dma_read(port, s->agent[agent], UIOMMU_NO_PASID, iova, val, 8, NULL);
+	err = uiommu_dma_read(port, s->agent[agent], pasid, iova, val, 8, NULL);
 	uiommu_agent_end(s->agent[agent]);
 	return err;
+}
+
+static int dma(struct storm *s, struct uiommu_port *port, unsigned int agent, uint64_t iova, uint64_t *val)
+{
+	return dma_pasid(s, port, agent, UIOMMU_NO_PASID, iova, val);
 }
 
 static void judge(struct storm *s, unsigned int from, unsigned int to, int err, uint64_t val)
@@ -127,10 +139,46 @@ static void device_task(void *arg)
 
 	while (!atomic_load(&s->stop)) {
 		unsigned int from = atomic_load(&s->seq);
-		int err = dma(s, s->dev.port, 0, RIG_IOVA, &val);
+		int err = dma_pasid(s, s->dev.port, 0, s->pasid, RIG_IOVA, &val);
 
 		judge(s, from, atomic_load(&s->seq), err, val);
 		breathe(&spin);
+	}
+}
+
+/*
+ * Where PASIDs change: what other attachments of the same device, and the same PASID of
+ * other devices, are on.
+ */
+static const struct beside {
+	bool of_a; /* else of dev */
+	uint32_t pasid;
+	unsigned int settled;
+} beside[] = {
+	{ false, UIOMMU_NO_PASID, 0 },
+	{ false, PASID ^ 1, 1 },
+	{ false, PASID ^ 64, 3 },
+	{ true, PASID, 3 },
+};
+
+#define BESIDE (sizeof(beside) / sizeof(beside[0]))
+
+static struct rig_dev *beside_dev(struct storm *s, const struct beside *b)
+{
+	return b->of_a ? &s->on_a : &s->dev;
+}
+
+static void look_beside(struct storm *s)
+{
+	uint64_t val = 0;
+
+	for (unsigned int i = 0; i < BESIDE && s->pasid != UIOMMU_NO_PASID; i++) {
+		struct uiommu_port *port = beside_dev(s, &beside[i])->port;
+
+		if (dma_pasid(s, port, 1, beside[i].pasid, RIG_IOVA, &val) || val != s->mark[beside[i].settled])
+			atomic_fetch_add(&s->wrong, 1);
+		if (!dma_pasid(s, port, 1, beside[i].pasid, MAP_IOVA, &val) && (val == POISON || val == TRAP))
+			atomic_fetch_add(&s->wrong, 1);
 	}
 }
 
@@ -148,8 +196,36 @@ static void bystander_task(void *arg)
 			atomic_fetch_add(&s->wrong, 1);
 		if (!dma(s, s->on_a.port, 1, MAP_IOVA, &val) && (val == POISON || val == TRAP))
 			atomic_fetch_add(&s->wrong, 1);
+		look_beside(s);
 		breathe(&spin);
 	}
+}
+
+/*
+ * Away from wherever the failure left it, and onto the domain. What succeeds at last holds:
+ * then nothing reaches the others any more.
+ */
+static int insist(struct storm *s, struct rig_dev *d, struct uiommu_domain *to)
+{
+	int err = -EIO;
+
+	s->insisted++;
+	for (unsigned int tries = 0; err && tries < INSIST; tries++) {
+		rig_detach(&s->rig, d);
+		err = rig_attach(&s->rig, d, to, NULL);
+	}
+	return err;
+}
+
+/* What hardware would not let go of leaves when the device comes and goes once more. */
+static void leave(struct storm *s, struct rig_dev *d)
+{
+	rig_detach(&s->rig, d);
+	if (!s->sabotage)
+		return;
+	if (insist(s, d, s->settled[0]))
+		atomic_fetch_add(&s->wrong, 1);
+	rig_detach(&s->rig, d);
 }
 
 /* Makes domains, uses and frees them: each takes the lowest free tag. Sees only its own. */
@@ -160,16 +236,19 @@ static void churner_task(void *arg)
 	uint64_t val = 0;
 
 	for (unsigned int i = 0; i < CHURNS && !atomic_load(&s->stop); i++) {
-		struct uiommu_domain *d = rig_paging(&s->rig, UIOMMU_STAGE_SECOND);
+		bool first = s->pasid != UIOMMU_NO_PASID && i % 2;
+		struct uiommu_domain *d =
+			rig_paging(&s->rig, first ? UIOMMU_STAGE_FIRST : UIOMMU_STAGE_SECOND);
 		uint64_t pa = page_of(16 + i % 4);
 
 		write_page(s, pa, MARK(7, i));
 		if (!d || uiommu_map(d, RIG_IOVA, pa, 4096, UIOMMU_READ) ||
-		    uiommu_attach_group(s->churned.group, d, NULL))
+		    (rig_attach(&s->rig, &s->churned, d, NULL) &&
+		     (!s->sabotage || insist(s, &s->churned, d))))
 			atomic_fetch_add(&s->wrong, 1);
-		if (dma(s, s->churned.port, 2, RIG_IOVA, &val) || val != MARK(7, i))
+		if (dma_pasid(s, s->churned.port, 2, s->pasid, RIG_IOVA, &val) || val != MARK(7, i))
 			atomic_fetch_add(&s->wrong, 1);
-		uiommu_detach_group(s->churned.group);
+		leave(s, &s->churned);
 		write_page(s, pa, POISON);
 		if (uiommu_domain_free(d))
 			atomic_fetch_add(&s->wrong, 1);
@@ -186,18 +265,30 @@ static void set_trap(struct rig *rig, enum hw_note note, uint64_t pa)
 		atomic_store_explicit(&table[i], TRAP, memory_order_relaxed);
 }
 
-/* Maps pages into A, unmaps them, and gives them away at once. */
+/* A failed flush is made good by the next that succeeds, whatever it finds mapped. */
+static int unmap(struct storm *s, struct uiommu_domain *d, uint64_t iova, uint64_t size)
+{
+	int err = uiommu_unmap(d, iova, size);
+
+	for (unsigned int tries = 0; err && s->sabotage && tries < INSIST; tries++)
+		err = uiommu_unmap(d, iova, size);
+	return err;
+}
+
+/* Maps pages into A, or into the first-stage domain, unmaps them, and gives them away at once. */
 static void mapper_task(void *arg)
 {
 	struct storm *s = arg;
 	struct task_spin spin = { 0 };
 
 	for (unsigned int i = 0; i < MAPS && !atomic_load(&s->stop); i++) {
+		bool first = s->pasid != UIOMMU_NO_PASID && i & 2;
+		struct uiommu_domain *d = s->settled[first ? 3 : 0];
 		uint64_t pa = RAM_BASE + 0x40000 + 0x1000 * (i % 16);
 
 		write_page(s, pa, MARK(9, i));
-		if (uiommu_map(s->settled[0], MAP_IOVA, pa, 4096, UIOMMU_READ) ||
-		    uiommu_unmap(s->settled[0], MAP_IOVA, i & 1 ? 4096 : 0x40000000))
+		if (uiommu_map(d, MAP_IOVA, pa, 4096, UIOMMU_READ) ||
+		    unmap(s, d, MAP_IOVA, i & 1 ? 4096 : 0x40000000))
 			atomic_fetch_add(&s->wrong, 1);
 		write_page(s, pa, POISON);
 		breathe(&spin);
@@ -223,13 +314,16 @@ static void replace(struct storm *s, struct uiommu_domain *to, uint64_t want)
 	int err;
 
 	atomic_store(&s->want[n], want);
-	atomic_store(&s->gap[n], false);
+	/* Where hardware fails, a device may be parked before it arrives at last. */
+	atomic_store(&s->gap[n], s->sabotage);
 	atomic_fetch_add(&s->seq, 1);
-	err = uiommu_group_replace_domain(s->dev.group, to, &hitless, NULL);
+	err = rig_replace(&s->rig, &s->dev, to, &hitless, NULL);
 	if (err == -EOPNOTSUPP) {
 		atomic_store(&s->gap[n], true);
-		err = uiommu_group_replace_domain(s->dev.group, to, NULL, NULL);
+		err = rig_replace(&s->rig, &s->dev, to, NULL, NULL);
 	}
+	if (err && s->sabotage)
+		err = insist(s, &s->dev, to);
 	if (err)
 		atomic_fetch_add(&s->wrong, 1);
 	atomic_fetch_add(&s->seq, 1);
@@ -274,7 +368,7 @@ static void prober_task(void *arg)
 
 	while (!atomic_load(&s->stop)) {
 		struct task_spin spin = { 0 };
-		int err = dma(s, s->dev.port, 0, MAP_IOVA, &val);
+		int err = dma_pasid(s, s->dev.port, 0, s->pasid, MAP_IOVA, &val);
 
 		atomic_fetch_add(!err && val != MARK(9, 0) ? &s->wrong : &s->right, 1);
 		task_relax(&spin);
@@ -307,7 +401,7 @@ static void mover_task(void *arg)
 	for (unsigned int i = 0; i < MOVES; i++) {
 		struct task_spin spin = { 0 };
 
-		if (uiommu_group_replace_domain(s->dev.group, i & 1 ? s->settled[0] : s->apart, NULL, NULL))
+		if (rig_replace(&s->rig, &s->dev, i & 1 ? s->settled[0] : s->apart, NULL, NULL))
 			atomic_fetch_add(&s->wrong, 1);
 		task_relax(&spin);
 		meet(s);
@@ -315,17 +409,34 @@ static void mover_task(void *arg)
 	atomic_store(&s->stop, true);
 }
 
-static void storm_begin(struct storm *s, const struct rig_opts *o)
+static void move_beside(struct storm *s, bool attach)
+{
+	for (unsigned int i = 0; i < BESIDE && s->pasid != UIOMMU_NO_PASID; i++) {
+		struct rig_dev *d = beside_dev(s, &beside[i]);
+
+		s->rig.pasid = beside[i].pasid;
+		if (attach)
+			assert_int_equal(rig_attach(&s->rig, d, s->settled[beside[i].settled], NULL), 0);
+		else
+			rig_detach(&s->rig, d);
+	}
+	s->rig.pasid = s->pasid;
+}
+
+static void storm_begin(struct storm *s, const struct rig_opts *o, bool sabotage)
 {
 	memset(s, 0, sizeof(*s));
+	s->sabotage = sabotage;
 	rig_begin(&s->rig, o);
+	s->pasid = o->max_pasids ? PASID : UIOMMU_NO_PASID;
+	s->rig.pasid = s->pasid;
 	s->rig.on_note = set_trap;
 	for (uint64_t at = 0; at < 4096; at += 8)
 		write_page(s, TRAP_PAGE + at, TRAP);
 	for (unsigned int i = 0; i < AGENTS; i++)
 		assert_int_equal(uiommu_agent_create(s->rig.ctx, &s->agent[i]), 0);
 	rig_dev_add(&s->rig, &s->churned, 0x28);
-	s->apart = rig_paging(&s->rig, UIOMMU_STAGE_SECOND);
+	s->apart = rig_paging(&s->rig, s->pasid == UIOMMU_NO_PASID ? UIOMMU_STAGE_SECOND : UIOMMU_STAGE_FIRST);
 	assert_non_null(s->apart);
 	rig_dev_add(&s->rig, &s->dev, 0x10);
 	rig_dev_add(&s->rig, &s->on_a, 0x18);
@@ -344,15 +455,17 @@ static void storm_begin(struct storm *s, const struct rig_opts *o)
 			assert_int_equal(uiommu_map(s->settled[i], RIG_IOVA, page_of(i), 4096, UIOMMU_READ),
 					 0);
 	}
-	assert_int_equal(uiommu_attach_group(s->dev.group, s->settled[0], NULL), 0);
+	assert_int_equal(rig_attach(&s->rig, &s->dev, s->settled[0], NULL), 0);
 	assert_int_equal(uiommu_attach_group(s->on_a.group, s->settled[0], NULL), 0);
 	assert_int_equal(uiommu_attach_group(s->on_b.group, s->settled[1], NULL), 0);
 	s->want[0] = s->mark[0];
+	move_beside(s, true);
 }
 
 static void storm_end(struct storm *s)
 {
-	uiommu_detach_group(s->dev.group);
+	move_beside(s, false);
+	rig_detach(&s->rig, &s->dev);
 	uiommu_detach_group(s->on_a.group);
 	uiommu_detach_group(s->on_b.group);
 	rig_dev_remove(&s->dev);
@@ -385,6 +498,11 @@ static const struct role movers[] = {
 	{ NULL, NULL },
 };
 
+/* What came of it, over all runs. */
+static struct {
+	unsigned int errors, insisted, parked, quarantined;
+} refusals;
+
 /* Returns wrong accesses; *blocked those that met a fault without an announced gap; adds the right ones. */
 static unsigned int run(const struct rig_opts *opts, const struct role *role, uint64_t seed,
 			unsigned int *blocked, uint64_t *right)
@@ -395,17 +513,26 @@ static unsigned int run(const struct rig_opts *opts, const struct role *role, ui
 	struct task_set *set;
 	struct task *task[8];
 	unsigned int wrong, n = 0;
+	bool sabotage = false;
 
 	o.accessor ^= seed & 1;
-	storm_begin(s, &o);
+	while (role[n].name)
+		sabotage |= !strcmp(role[n++].name, "saboteur");
+	storm_begin(s, &o, sabotage);
 	alloc_init(&a, NULL, NULL);
 	assert_int_equal(task_set_create(&a, seed, &set), 0);
-	for (; role[n].name; n++)
+	for (n = 0; role[n].name; n++)
 		assert_int_equal(task_spawn(set, role[n].name, role[n].fn, s, &task[n]), 0);
 	for (unsigned int i = 0; i < n; i++)
 		task_join(task[i]);
 	task_set_destroy(set);
+	s->rig.rearm = 0;
+	vtd_model_fail_descriptor(s->rig.hw, 1, VTD_FAIL_NONE);
 	storm_end(s);
+	refusals.errors += s->rig.events[UIOMMU_EVENT_QUEUE_ERROR];
+	refusals.insisted += s->insisted;
+	refusals.parked += s->rig.events[UIOMMU_EVENT_PARKED];
+	refusals.quarantined += s->rig.events[UIOMMU_EVENT_QUARANTINED];
 	wrong = s->wrong;
 	*blocked = s->blocked;
 	*right += s->right;
@@ -447,6 +574,27 @@ static void unmaps_meet_moves(void **state)
 	storm_of(&(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY, .plain = true }, movers);
 }
 
+static const struct rig_opts pasids = { .mode = UIOMMU_VTD_SCALABLE, .plain = true, .max_pasids = 128 };
+
+static void storm_pasids(void **state)
+{
+	storm(&pasids);
+}
+
+static void storm_pasids_any_order(void **state)
+{
+	struct rig_opts o = pasids;
+
+	o.any_order = true;
+	o.model.preset = UIOMMU_PRESET_ANY_ORDER;
+	storm(&o);
+}
+
+static void unmaps_meet_moves_of_pasids(void **state)
+{
+	storm_of(&pasids, movers);
+}
+
 static void storm_scalable(void **state)
 {
 	storm(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .plain = true });
@@ -472,6 +620,55 @@ static void storm_any_order(void **state)
 	});
 }
 
+#ifdef UIOMMU_STEERED
+
+/*
+ * Descriptors are refused, now and then several in a row, also those of the way back and
+ * of parking. Steered only: what refuses the next one comes in whatever task waits.
+ */
+static void saboteur_task(void *arg)
+{
+	struct storm *s = arg;
+	struct task_spin spin = { 0 };
+
+	for (unsigned int i = 0; i < SABOTAGES && !atomic_load(&s->stop); i++) {
+		for (unsigned int k = 0; k < 10 + 7 * i % 40; k++)
+			breathe(&spin);
+		s->rig.rearm = i % 5;
+		s->rig.rearm_at = 1 + i % 7;
+		vtd_model_fail_descriptor(s->rig.hw, 1 + i % 4, VTD_FAIL_IQE);
+	}
+}
+
+static const struct role sabotaged[] = {
+	{ "device", device_task },   { "bystander", bystander_task }, { "mapper", mapper_task },
+	{ "swapper", swapper_task }, { "churner", churner_task },     { "saboteur", saboteur_task },
+	{ NULL, NULL },
+};
+
+static void storm_of_failures_of(const struct rig_opts *o)
+{
+	memset(&refusals, 0, sizeof(refusals));
+	storm_of(o, sabotaged);
+	/* Failures of all depths: gone back, parked, not even parked. */
+	print_message("# %u errors, %u insisted, %u parked, %u quarantined\n", refusals.errors, refusals.insisted,
+		      refusals.parked, refusals.quarantined);
+	assert_true(refusals.insisted && refusals.parked && refusals.quarantined);
+}
+
+static void storm_of_failures(void **state)
+{
+	storm_of_failures_of(&(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .plain = true });
+	storm_of_failures_of(&(struct rig_opts){ .mode = UIOMMU_VTD_LEGACY, .plain = true });
+}
+
+static void storm_of_failures_of_pasids(void **state)
+{
+	storm_of_failures_of(&pasids);
+}
+
+#endif
+
 #ifndef UIOMMU_STEERED
 
 static void storm_own_thread(void **state)
@@ -486,14 +683,20 @@ static const struct role *cast_for(enum mutant m)
 	return m == MUTANT_LIST_ADD_LATE || m == MUTANT_LIST_DEL_EARLY ? movers : everybody;
 }
 
-/* Every mistake shows in some seed, in both modes. */
+/* Every mistake shows in some seed, in both modes, and with PASIDs. */
 static void mutants_are_found(void **state)
 {
+	struct rig_opts kinds[] = {
+		{ .mode = UIOMMU_VTD_SCALABLE, .plain = true },
+		{ .mode = UIOMMU_VTD_LEGACY, .plain = true },
+		pasids,
+	};
+	static const char *const kind_names[] = { "scalable", "legacy", "PASIDs" };
 	unsigned int missed = 0;
 
-	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+	for (unsigned int kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
 		for (unsigned int m = MUTANT_NONE + 1; m < MUTANT_COUNT; m++) {
-			struct rig_opts o = { .mode = (enum uiommu_vtd_mode)mode, .plain = true };
+			struct rig_opts o = kinds[kind];
 			uint64_t seed, right = 0;
 			unsigned int blocked;
 
@@ -502,8 +705,8 @@ static void mutants_are_found(void **state)
 				if (run(&o, cast_for((enum mutant)m), seed, &blocked, &right) || blocked)
 					break;
 			mutant_select(MUTANT_NONE);
-			print_message("# mode %d: %s found by seed %llu\n", mode, mutant_name((enum mutant)m),
-				      (unsigned long long)seed);
+			print_message("# %s: %s found by seed %llu\n", kind_names[kind],
+				      mutant_name((enum mutant)m), (unsigned long long)seed);
 			missed += seed > MUTANT_SEEDS;
 		}
 	}
@@ -517,11 +720,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(storm_scalable),	  cmocka_unit_test(storm_legacy),
 		cmocka_unit_test(storm_without_store128), cmocka_unit_test(storm_any_order),
-		cmocka_unit_test(unmaps_meet_moves),
+		cmocka_unit_test(unmaps_meet_moves),	  cmocka_unit_test(storm_pasids),
+		cmocka_unit_test(storm_pasids_any_order), cmocka_unit_test(unmaps_meet_moves_of_pasids),
 #ifndef UIOMMU_STEERED
 		cmocka_unit_test(storm_own_thread),
 #else
 		cmocka_unit_test(mutants_are_found),
+		cmocka_unit_test(storm_of_failures),	  cmocka_unit_test(storm_of_failures_of_pasids),
 #endif
 	};
 
