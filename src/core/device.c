@@ -589,10 +589,12 @@ void uiommu_device_remove(struct uiommu_device *dev)
 		reset_close(dev);
 	}
 	device_leave(dev, reset, &grave);
-	/* An empty group starts again from its default, and holds on to no domain of a user. */
+	/* An empty group starts again from where detaching leads, and holds on to no domain of a user. */
 	if (!group->n_devices && !group->blocked) {
-		domain_get(group->default_domain);
-		grave.grace |= group_settle(group, group->default_domain, NULL, CORE_TO_DEFAULT);
+		struct uiommu_domain *home = group->owner ? group->iommu->blocking : group->default_domain;
+
+		domain_get(home);
+		grave.grace |= group_settle(group, home, NULL, group->owner ? 0 : CORE_TO_DEFAULT);
 	}
 	lock_drop(&group->lock);
 	grave_end(group->ctx, &grave);
