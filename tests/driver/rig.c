@@ -304,12 +304,12 @@ void rig_domain_free(struct uiommu_domain *domain)
 		assert_int_equal(uiommu_domain_free(domain), 0);
 }
 
-/* A handle is not used again while a fault may still use it; here nobody is that slow. */
-static struct uiommu_attach_handle *next_handle(struct rig *rig)
+/* The one that the PASID does not have. */
+static struct uiommu_attach_handle *next_handle(struct rig_dev *d)
 {
-	struct uiommu_attach_handle *handle = &rig->handle[rig->n_handles++ % RIG_HANDLES];
+	struct uiommu_attach_handle *handle = &d->handle[d->turn ^= 1];
 
-	*handle = (struct uiommu_attach_handle){ .data = rig };
+	*handle = (struct uiommu_attach_handle){ .data = d };
 	return handle;
 }
 
@@ -317,7 +317,7 @@ int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
 {
 	if (rig->pasid == UIOMMU_NO_PASID)
 		return uiommu_attach_group(d->group, domain, report);
-	return uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(rig), report);
+	return uiommu_attach_pasid(d->group, rig->pasid, domain, NULL, report);
 }
 
 int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
@@ -330,8 +330,8 @@ int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain
 		return 0;
 	}
 	if (!uiommu_pasid_domain(d->group, rig->pasid))
-		return uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(rig), report);
-	return uiommu_replace_pasid(d->group, rig->pasid, domain, next_handle(rig), opts, report);
+		return uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(d), report);
+	return uiommu_replace_pasid(d->group, rig->pasid, domain, next_handle(d), opts, report);
 }
 
 void rig_detach(struct rig *rig, struct rig_dev *d)

@@ -26,7 +26,6 @@
 #define RIG_IOVA UINT64_C(0x110000) /* inside of the RAM, so that identity leads somewhere */
 #define BLOCKED UINT64_MAX	    /* result of rig_look() */
 #define RIG_KINDS 6
-#define RIG_HANDLES 256
 
 /* What a device can be on. A page of RAM holds its own address, so a read tells the domain. */
 enum rig_domain { D_BLOCKED, D_IDENTITY, D_SECOND_A, D_SECOND_B, D_FIRST_A, D_FIRST_B };
@@ -35,6 +34,8 @@ struct rig_dev {
 	struct uiommu_group *group;
 	struct uiommu_device *dev;
 	struct uiommu_port *port, *fresh;
+	struct uiommu_attach_handle handle[2]; /* of the PASID that is replaced, in turn; data: the device */
+	unsigned int turn;
 };
 
 struct rig {
@@ -72,8 +73,6 @@ struct rig {
 	 */
 	uint32_t pasid;
 	uint32_t max_pasids; /* of devices that are added */
-	struct uiommu_attach_handle handle[RIG_HANDLES]; /* in turn; data: the rig */
-	unsigned int n_handles;
 };
 
 struct rig_opts {
@@ -99,7 +98,8 @@ void rig_dev_remove(struct rig_dev *d);
 
 /*
  * The same for both kinds of attachments, by rig->pasid. attach: the PASID, or the group, was
- * blocked. replace: a PASID that is not attached is attached, and to blocking it is detached.
+ * blocked. replace: a PASID that is not attached is attached, and to blocking it is detached;
+ * of one PASID per device.
  */
 int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain, struct uiommu_report *report);
 int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
