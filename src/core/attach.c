@@ -94,7 +94,6 @@ int group_set_domain(struct uiommu_group *group, struct core_change *change, str
 	if (err)
 		return err;
 	if (to == group->domain) {
-		domain_get(to);
 		change->grace = group_settle(group, to, change->handle, change->flags);
 		return 0;
 	}
@@ -104,15 +103,15 @@ int group_set_domain(struct uiommu_group *group, struct core_change *change, str
 			return err;
 	}
 	run.n = group_collect(group, to, change->flags, group->slots);
-	/* Held for the change itself: its failure may have to quarantine the domain. */
-	domain_get(to);
+	/* Not freed meanwhile: a failure may have to quarantine it. */
+	atomic_store_explicit(&group->moving_to, to, memory_order_relaxed);
 	err = engine_prepare(&run, 1, change->flags, change->opts, plan);
 	if (!err)
 		err = engine_commit(&run, 1, change->flags, plan, change->times);
 	if (!err)
 		change->grace = group_settle(group, to, change->handle, change->flags);
-	else
-		domain_put(to);
+	/* After group->domain, for those who read the two in the other order. */
+	atomic_store_explicit(&group->moving_to, NULL, memory_order_release);
 	if (to == group->iommu->blocking && group->n_direct && !err)
 		tell_direct(group);
 	choice_interleave(CHOICE_CORE);

@@ -67,7 +67,12 @@ struct uiommu_group {
 	struct lock lock;
 	struct uiommu_device *devices;		/* in order of adding */
 	unsigned int n_devices;
-	struct uiommu_domain *domain;		/* current; never NULL */
+	/*
+	 * Current, never NULL; and where a change leads, NULL at rest. Written under lock. Neither
+	 * counts among the domain's users, which a replacement would pay locked instructions for:
+	 * who frees a domain looks here instead (domain_users()).
+	 */
+	_Atomic(struct uiommu_domain *) domain, moving_to;
 	struct uiommu_domain *default_domain;	/* blocking when none was set */
 	bool blocked;				/* put on blocking by a caller, not for lack of a default */
 	bool own_default;			/* default_domain is the core's: freed with its use */
@@ -183,9 +188,8 @@ unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to,
 /* The first stuck device: a change that may fail is refused while there is one. NULL: none. */
 struct uiommu_device *group_stuck(struct uiommu_group *group);
 /*
- * Makes @to the group's domain after its devices were moved. The caller's use of
- * @to (domain_get()) becomes the group's. Returns whether a handle was taken away and
- * core_grace() is due. Group lock held.
+ * Makes @to the group's domain after its devices were moved. Returns whether a handle was
+ * taken away and core_grace() is due. Group lock held.
  */
 bool group_settle(struct uiommu_group *group, struct uiommu_domain *to,
 		  struct uiommu_attach_handle *handle, unsigned int flags);
@@ -260,11 +264,14 @@ void resv_keep(struct uiommu_ctx *ctx, struct resv_undo *undo);
 /* Takes a group out of the transaction prepared for it, which can no longer be committed. Group lock held. */
 void txn_cancel(struct uiommu_group *group);
 
+/* What contains a list item. */
+#define CORE_LISTED(item, type) \
+	((struct type *)(void *)((char *)(item) - offsetof(struct type, listed)))
 /* Group or domain @item appears, or ends (then waits until show has left it). Takes iommu->lock. */
 void core_list_add(struct uiommu_iommu *iommu, struct core_list *list, struct core_listed *item);
 void core_list_del(struct uiommu_iommu *iommu, struct core_list *list, struct core_listed *item);
 
-/* Users of a domain. */
+/* Users of a domain beside the groups on it: defaults, PASIDs, prepared transactions. */
 static inline void domain_get(struct uiommu_domain *domain)
 {
 	atomic_fetch_add_explicit(&domain->users, 1, memory_order_relaxed);
@@ -275,6 +282,9 @@ static inline void domain_put(struct uiommu_domain *domain)
 	/* Pairs with the acquire in uiommu_domain_free(): all that was done with it came before. */
 	atomic_fetch_sub_explicit(&domain->users, 1, memory_order_release);
 }
+
+/* All users, groups among them; walks the IOMMU's groups. */
+unsigned int domain_users(struct uiommu_domain *domain);
 
 /* Hardware may still reach @domain through @att: its memory is kept. Blocking is kept anyway. */
 void domain_quarantine(struct uiommu_domain *domain, struct core_att *att, int error);

@@ -593,7 +593,6 @@ void uiommu_device_remove(struct uiommu_device *dev)
 	if (!group->n_devices && !group->blocked) {
 		struct uiommu_domain *home = group->owner ? group->iommu->blocking : group->default_domain;
 
-		domain_get(home);
 		grave.grace |= group_settle(group, home, NULL, group->owner ? 0 : CORE_TO_DEFAULT);
 	}
 	lock_drop(&group->lock);

@@ -77,6 +77,27 @@ int uiommu_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_o
 	return 0;
 }
 
+/*
+ * Users first: a transaction that was committed puts its use after its group has the domain.
+ * moving_to before domain, since it is cleared after. All acquire: what was done with the domain
+ * came before it was let go, quarantine too.
+ */
+unsigned int domain_users(struct uiommu_domain *domain)
+{
+	struct uiommu_iommu *iommu = domain->iommu;
+	unsigned int n = atomic_load_explicit(&domain->users, memory_order_acquire);
+
+	lock_take(&iommu->lock);
+	for (struct core_listed *at = iommu->group_list.first; at; at = at->next) {
+		struct uiommu_group *group = CORE_LISTED(at, uiommu_group);
+		struct uiommu_domain *to = atomic_load_explicit(&group->moving_to, memory_order_acquire);
+
+		n += to == domain || atomic_load_explicit(&group->domain, memory_order_acquire) == domain;
+	}
+	lock_drop(&iommu->lock);
+	return n;
+}
+
 int uiommu_domain_free(struct uiommu_domain *domain)
 {
 	struct uiommu_iommu *iommu;
@@ -85,7 +106,7 @@ int uiommu_domain_free(struct uiommu_domain *domain)
 	if (!domain)
 		return -EINVAL;
 	iommu = domain->iommu;
-	if (domain == iommu->blocking || atomic_load_explicit(&domain->users, memory_order_acquire))
+	if (domain == iommu->blocking || domain_users(domain))
 		return -EBUSY;
 	core_list_del(iommu, &iommu->domain_list, &domain->listed);
 	keep = atomic_load_explicit(&domain->quarantined, memory_order_relaxed);

@@ -228,7 +228,7 @@ struct uiommu_domain {
 	enum uiommu_domain_type type;
 	enum uiommu_stage stage;
 	struct core_listed listed;
-	_Atomic unsigned int users;		/* groups on it, defaults, prepared transactions */
+	_Atomic unsigned int users;		/* beside groups on it: see domain_users() */
 	_Atomic bool quarantined;		/* hardware may still reach its tables: never free */
 	struct uiommu_domain *quarantine_next;
 };

@@ -34,9 +34,9 @@ int uiommu_group_create(struct uiommu_iommu *iommu, struct uiommu_group **group)
 	g->iommu = iommu;
 	g->ctx = iommu->ctx;
 	lock_init(&g->lock);
-	g->domain = iommu->blocking;
+	atomic_init(&g->domain, iommu->blocking);
+	atomic_init(&g->moving_to, NULL);
 	g->default_domain = iommu->blocking;
-	domain_get(g->domain);
 	domain_get(g->default_domain);
 	atomic_init(&g->handle, NULL);
 	for (unsigned int i = 0; i < CORE_PASID_BUCKETS; i++)
@@ -66,7 +66,7 @@ void uiommu_group_destroy(struct uiommu_group *group)
 		group_unpin(group);
 		group->gone = true;
 		grace = atomic_exchange(&group->handle, NULL);
-		domain_put(group->domain);
+		atomic_store_explicit(&group->domain, iommu->blocking, memory_order_release);
 		domain_put(group->default_domain);
 		if (group->own_default)
 			own = group->default_domain;
@@ -120,14 +120,13 @@ bool group_settle(struct uiommu_group *group, struct uiommu_domain *to,
 		  struct uiommu_attach_handle *handle, unsigned int flags)
 {
 	struct uiommu_attach_handle *had = atomic_load_explicit(&group->handle, memory_order_relaxed);
-	struct uiommu_domain *old = group->domain;
 
 	if (handle)
 		handle->domain = to;
 	rcu_publish(&group->handle, handle);
 	group->blocked = to == group->iommu->blocking && !(flags & CORE_TO_DEFAULT);
-	group->domain = to;
-	domain_put(old);
+	/* Pairs with domain_users(): what was done with the old one came before. */
+	atomic_store_explicit(&group->domain, to, memory_order_release);
 	return had;
 }
 

@@ -62,16 +62,13 @@ static struct core_listed *list_step(struct uiommu_iommu *iommu, struct core_lis
 	return next;
 }
 
-/* What contains a list item. */
-#define LISTED(item, type) ((struct type *)(void *)((char *)(item) - offsetof(struct type, listed)))
-
 static void show_domain(struct uiommu_domain *domain, const struct uiommu_show_ops *ops, void *opaque)
 {
 	struct uiommu_show_domain show = {
 		.id = domain->listed.id,
 		.type = domain->type,
 		.stage = domain->stage,
-		.users = atomic_load_explicit(&domain->users, memory_order_relaxed),
+		.users = domain_users(domain),
 		.quarantined = atomic_load_explicit(&domain->quarantined, memory_order_relaxed),
 		.tag = UIOMMU_SHOW_NO_TAG,
 	};
@@ -88,7 +85,7 @@ static void show_domains(struct uiommu_iommu *iommu, const struct uiommu_show_op
 
 	show_domain(iommu->blocking, ops, opaque);
 	while ((at = list_step(iommu, &iommu->domain_list, at)))
-		show_domain(LISTED(at, uiommu_domain), ops, opaque);
+		show_domain(CORE_LISTED(at, uiommu_domain), ops, opaque);
 	/* Those that callers gave up and hardware may still reach: they stay until the IOMMU ends. */
 	lock_take(&iommu->lock);
 	domain = iommu->quarantine;
@@ -139,7 +136,7 @@ static void show_groups(struct uiommu_iommu *iommu, const struct uiommu_show_ops
 	struct core_listed *at = NULL;
 
 	while ((at = list_step(iommu, &iommu->group_list, at))) {
-		struct uiommu_group *group = LISTED(at, uiommu_group);
+		struct uiommu_group *group = CORE_LISTED(at, uiommu_group);
 
 		lock_take(&group->lock);
 		if (!group->gone)

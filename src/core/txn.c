@@ -330,8 +330,13 @@ static void txn_end(struct uiommu_txn *txn)
 /* The part's devices were moved. Returns whether core_grace() is due. */
 static bool part_settle(const struct txn_part *part)
 {
-	return part->pasid ? pasid_settle(part->pasid, part->domain, part->handle) :
-			     group_settle(part->group, part->domain, part->handle, 0);
+	bool grace;
+
+	if (part->pasid)
+		return pasid_settle(part->pasid, part->domain, part->handle);
+	grace = group_settle(part->group, part->domain, part->handle, 0);
+	domain_put(part->domain);
+	return grace;
 }
 
 static int txn_commit(struct uiommu_txn *txn, bool times, bool *grace)

@@ -131,11 +131,11 @@ void world_compare(struct world *w)
 	for (int d = 1; d < M_DOMAINS; d++) {
 		if (!w->domain[d])
 			continue;
-		require(w->domain[d]->users == users(w, world_iommu_of_domain(d), d));
+		require(domain_users(w->domain[d]) == users(w, world_iommu_of_domain(d), d));
 		require(w->domain[d]->quarantined == w->m.quarantined[d]);
 	}
 	for (int i = 0; i < 2; i++) {
-		require(w->iommu[i]->blocking->users == users(w, i, 0));
+		require(domain_users(w->iommu[i]->blocking) == users(w, i, 0));
 		require(!w->iommu[i]->blocking->quarantined);
 		if (!w->txn)
 			mock_check(w->iommu[i]);
