@@ -50,6 +50,7 @@ struct uiommu_show_group {
 	uint64_t domain, default_domain; /* ids */
 	unsigned int devices;
 	bool prepared;			/* a replacement of the group is prepared */
+	bool owned;			/* somebody owns its DMA (uiommu/owner.h) */
 };
 
 /* What one RID, or one PASID of it, is on. */
@@ -59,6 +60,8 @@ struct uiommu_show_attachment {
 	uint32_t pasid;			/* UIOMMU_NO_PASID: requests without one */
 	uint64_t domain;		/* id; not the group's: the device was parked, or is being reset */
 	bool stuck;			/* could not even be parked: hardware is where it likes */
+	bool resetting;			/* the device is being reset: blocked meanwhile */
+	bool deferred;			/* of a RID: never attached yet, hardware is as it was found */
 };
 
 struct uiommu_show_field {

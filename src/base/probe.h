@@ -18,12 +18,14 @@
 #define PROBE3(name, a, b, c) STAP_PROBE3(iommu, name, a, b, c)
 #define PROBE4(name, a, b, c, d) STAP_PROBE4(iommu, name, a, b, c, d)
 #define PROBE5(name, a, b, c, d, e) STAP_PROBE5(iommu, name, a, b, c, d, e)
+#define PROBE6(name, a, b, c, d, e, f) STAP_PROBE6(iommu, name, a, b, c, d, e, f)
 #else
 /* Arguments count as used, and nothing is computed. */
 #define PROBE_UNUSED(a) ((void)sizeof(a))
 #define PROBE3(name, a, b, c) (PROBE_UNUSED(a), PROBE_UNUSED(b), PROBE_UNUSED(c))
 #define PROBE4(name, a, b, c, d) (PROBE3(name, a, b, c), PROBE_UNUSED(d))
 #define PROBE5(name, a, b, c, d, e) (PROBE4(name, a, b, c, d), PROBE_UNUSED(e))
+#define PROBE6(name, a, b, c, d, e, f) (PROBE5(name, a, b, c, d, e), PROBE_UNUSED(f))
 #endif
 
 #endif

@@ -71,9 +71,9 @@ static void on_group(void *opaque, const struct uiommu_show_group *show)
 	json_t *group;
 
 	b->attachments = json_array();
-	group = json_pack("{s:I, s:I, s:I, s:b, s:o}", "id", (json_int_t)show->id, "domain",
+	group = json_pack("{s:I, s:I, s:I, s:b, s:b, s:o}", "id", (json_int_t)show->id, "domain",
 			  (json_int_t)show->domain, "default_domain", (json_int_t)show->default_domain,
-			  "prepared", show->prepared, "attachments", b->attachments);
+			  "prepared", show->prepared, "owned", show->owned, "attachments", b->attachments);
 	json_array_append_new(b->groups, group);
 }
 
@@ -83,10 +83,10 @@ static void on_attachment(void *opaque, const struct uiommu_show_attachment *sho
 	json_t *attachment;
 
 	b->entries = json_array();
-	attachment = json_pack("{s:o, s:o, s:I, s:b, s:o}", "rid", rid_json(show->rid), "pasid",
+	attachment = json_pack("{s:o, s:o, s:I, s:b, s:b, s:b, s:o}", "rid", rid_json(show->rid), "pasid",
 			       show->pasid == UIOMMU_NO_PASID ? json_null() : json_integer(show->pasid),
-			       "domain", (json_int_t)show->domain, "stuck", show->stuck, "entries",
-			       b->entries);
+			       "domain", (json_int_t)show->domain, "stuck", show->stuck, "resetting",
+			       show->resetting, "deferred", show->deferred, "entries", b->entries);
 	json_array_append_new(b->attachments, attachment);
 }
 
@@ -265,6 +265,10 @@ static void print_attachment(const json_t *attachment, json_int_t group_domain, 
 		printf(" on domain %lld", (long long)number(attachment, "domain"));
 	if (json_is_true(json_object_get(attachment, "stuck")))
 		printf(", stuck: hardware is where it likes");
+	if (json_is_true(json_object_get(attachment, "resetting")))
+		printf(", being reset");
+	if (json_is_true(json_object_get(attachment, "deferred")))
+		printf(", deferred");
 	putchar('\n');
 	json_array_foreach(json_object_get(attachment, "entries"), i, entry)
 		print_entry(entry, term);
@@ -275,10 +279,11 @@ static void print_group(const json_t *group, const struct cli_term *term)
 	const json_t *attachment;
 	size_t i;
 
-	printf("\n%sgroup %lld%s  on domain %lld, default domain %lld%s\n", cli_bold(term),
+	printf("\n%sgroup %lld%s  on domain %lld, default domain %lld%s%s\n", cli_bold(term),
 	       (long long)number(group, "id"), cli_reset(term), (long long)number(group, "domain"),
 	       (long long)number(group, "default_domain"),
-	       json_is_true(json_object_get(group, "prepared")) ? ", a replacement is prepared" : "");
+	       json_is_true(json_object_get(group, "prepared")) ? ", a replacement is prepared" : "",
+	       json_is_true(json_object_get(group, "owned")) ? ", owned" : "");
 	json_array_foreach(json_object_get(group, "attachments"), i, attachment)
 		print_attachment(attachment, number(group, "domain"), term);
 }

@@ -138,7 +138,7 @@ static int group_change(struct uiommu_group *group, struct core_change *change, 
 	lock_drop(&group->lock);
 	core_grace(change->grace);
 	if (!(change->flags & CORE_NEEDS_CORE_DOMAIN))
-		PROBE5(replace, group, domain, err, plan.gap, plan.strategy);
+		PROBE6(replace, group, domain, err, plan.gap, plan.strategy, UIOMMU_NO_PASID);
 	if (report)
 		report_copy(report, &plan);
 	return err;

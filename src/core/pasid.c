@@ -353,7 +353,7 @@ int uiommu_replace_pasid(struct uiommu_group *group, uint32_t pasid, struct uiom
 	err = pasid_replace(group, pasid, &change, &plan);
 	lock_drop(&group->lock);
 	core_grace(change.grace);
-	PROBE5(replace, group, domain, err, plan.gap, plan.strategy);
+	PROBE6(replace, group, domain, err, plan.gap, plan.strategy, pasid);
 	report_copy(report, &plan);
 	return err;
 }

@@ -103,6 +103,8 @@ static void show_attachment(struct uiommu_group *group, struct core_att *att,
 		.pasid = att->pasid,
 		.domain = att->domain->listed.id,
 		.stuck = att->stuck,
+		.resetting = att->dev->reset_depth,
+		.deferred = att->pasid == UIOMMU_NO_PASID && att->dev->deferred,
 	};
 
 	if (ops->attachment)
@@ -120,6 +122,7 @@ static void show_group(struct uiommu_group *group, const struct uiommu_show_ops 
 		.default_domain = group->default_domain->listed.id,
 		.devices = group->n_devices,
 		.prepared = group->txn,
+		.owned = group->owner,
 	};
 
 	if (ops->group)

@@ -358,7 +358,8 @@ static int txn_commit(struct uiommu_txn *txn, bool times, bool *grace)
 			*grace |= part_settle(part);
 		else
 			domain_put(part->domain);
-		PROBE5(replace, part->group, part->domain, err, txn->plan.gap, txn->plan.strategy);
+		PROBE6(replace, part->group, part->domain, err, txn->plan.gap, txn->plan.strategy,
+		       part->pasid);
 	}
 	return err;
 }

@@ -43,7 +43,7 @@ cat >"$dir/want" <<'E2'
 attach_device_to_domain 4
 io_page_fault 5
 map 5
-replace 5
+replace 6
 unmap 4
 E2
 for file in "$library" "$uiommu"; do
@@ -84,8 +84,10 @@ if command -v gdb >/dev/null && gdb -q -nx -batch -ex run --args true 2>&1 | gre
 	last='$_probe_arg4'
 	first map '%lx %lx %lx %d %u' "$example"
 	hit "a mapping of the example" '^map: 100000 40000000 1000 [-0-9]* 1$'
-	first replace '%d %d %d %d %d' "$example"
-	hit "a replacement without error, gap none, single store" '^replace: [-0-9]* [-0-9]* 0 0 1$'
+	last='$_probe_arg4, $_probe_arg5'
+	first replace '%d %d %d %d %d %x' "$example"
+	hit "a replacement without error, gap none, single store" '^replace: [-0-9]* [-0-9]* 0 0 1 ffffffff$'
+	last='$_probe_arg4'
 	first io_page_fault '%x %lx %x %x %x' "$uiommu" swap --from=blocked --switches=50000 --file="$dir/file"
 	hit "a blocked access: PASID entry not present" '^io_page_fault: 1[89] [0-9a-f]*000 [12] ffffffff 59$'
 	last='0'

@@ -179,6 +179,57 @@ static void entries_are_those_of_the_domain(void **state)
 	(void)state;
 }
 
+/* Each PASID has an entry of its own; owner, preparation and reset are told. */
+static void pasids_and_states(void **state)
+{
+	struct rig_opts opts = { .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 0x1000 };
+	struct uiommu_txn *txn;
+	struct seen *s = malloc(sizeof(*s));
+	struct uiommu_domain *dom[2];
+	struct rig_dev d;
+	struct rig rig;
+	uint64_t want;
+
+	rig_begin(&rig, &opts);
+	rig_dev_add(&rig, &d, 0x18);
+	dom[0] = rig_domain(&rig, D_SECOND_A, &want);
+	dom[1] = rig_domain(&rig, D_FIRST_A, &want);
+	assert_int_equal(uiommu_attach_group(d.group, dom[0], NULL), 0);
+	assert_int_equal(uiommu_attach_pasid(d.group, 0x345, dom[1], NULL, NULL), 0);
+	look(&rig, s);
+	assert_int_equal(s->n_attachments, 2);
+	assert_int_equal(s->attachment[1].pasid, 0x345);
+	assert_int_not_equal(s->attachment[1].domain, s->attachment[0].domain);
+	check_entry(s, 0, true);
+	check_entry(s, 1, true);
+	assert_false(s->group[0].owned || s->group[0].prepared || s->attachment[0].resetting);
+	assert_int_equal(uiommu_replace_prepare(rig.ctx, &(struct uiommu_replace_target){
+		.group = d.group, .pasid = UIOMMU_NO_PASID, .domain = dom[1] }, 1, NULL, &txn, NULL), 0);
+	look(&rig, s);
+	assert_true(s->group[0].prepared);
+	uiommu_replace_abort(txn);
+	assert_int_equal(uiommu_reset_prepare(d.dev), 0);
+	look(&rig, s);
+	assert_true(s->attachment[0].resetting && s->attachment[1].resetting);
+	assert_int_equal(s->attachment[0].domain, 0);
+	check_entry(s, 0, true);
+	check_entry(s, 1, true);
+	uiommu_reset_done(d.dev);
+	uiommu_detach_pasid(d.group, 0x345);
+	uiommu_detach_group(d.group);
+	assert_int_equal(uiommu_group_claim_dma_owner(d.group, &d), 0);
+	look(&rig, s);
+	assert_true(s->group[0].owned);
+	assert_int_equal(s->n_attachments, 1);
+	assert_int_equal(uiommu_group_release_dma_owner(d.group), 0);
+	rig_domain_free(dom[0]);
+	rig_domain_free(dom[1]);
+	rig_dev_remove(&d);
+	rig_end(&rig);
+	free(s);
+	(void)state;
+}
+
 /* Counts of tables and leaves, and bytes, are those of what was mapped. */
 static void counts_are_those_of_the_mappings(void **state)
 {
@@ -351,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_are_those_of_the_domain),
+		cmocka_unit_test(pasids_and_states),
 		cmocka_unit_test(counts_are_those_of_the_mappings),
 		cmocka_unit_test(wrong_arguments_are_refused),
 		cmocka_unit_test(shown_while_it_works),
