@@ -272,9 +272,8 @@ static bool make_single(const struct entry_format *fmt, unsigned int granule, co
 	unsigned int differs = 0;
 	uint64_t lo, hi, both;
 
-	for (unsigned int i = 0; i < fmt->words; i++)
-		differs |= (unsigned int)(cur[i] != target[i]) << i;
-	differs = fold(differs, granule);
+	for (unsigned int i = 0; i < fmt->words; i += granule)
+		differs |= (unsigned int)((cur[i] ^ target[i]) | (cur[i + next] ^ target[i + next]) ? 1 : 0) << i;
 	if (!differs || (differs & (differs - 1)) || !is_present(fmt, cur) || !is_present(fmt, target))
 		return false;
 	at = (unsigned int)__builtin_ctz(differs);
@@ -304,17 +303,17 @@ static bool make_single(const struct entry_format *fmt, unsigned int granule, co
 	return true;
 }
 
-void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
-	       const struct entry_used *used_cur, const uint64_t *target,
-	       const struct entry_used *used_target, struct plan *plan)
+/* Out of line, so that the common case saves no registers for it. */
+static __attribute__((noinline)) void make_any(const struct entry_format *fmt, unsigned int caps,
+					       const uint64_t *cur, const struct entry_used *used_cur,
+					       const uint64_t *target, const struct entry_used *used_target,
+					       struct plan *plan)
 {
 	struct diff diff = { 0 };
 	bool was = is_present(fmt, cur);
 	unsigned int crit;
 	struct work w;
 
-	if (make_single(fmt, granule_words(fmt, caps), cur, used_cur, target, used_target, plan))
-		return;
 	begin(&w, fmt, caps, cur, plan);
 	for (unsigned int i = 0; i < fmt->words; i++) {
 		uint64_t d = cur[i] ^ target[i], c = used_cur->mask[i], t = used_target->mask[i];
@@ -338,6 +337,14 @@ void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t
 	diff.used = fold(diff.used, w.granule);
 	plan->strategy =
 		diff.used & (diff.used - 1) ? UIOMMU_STRATEGY_USED_BITS : UIOMMU_STRATEGY_SINGLE_STORE;
+}
+
+void plan_make(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur,
+	       const struct entry_used *used_cur, const uint64_t *target,
+	       const struct entry_used *used_target, struct plan *plan)
+{
+	if (!make_single(fmt, granule_words(fmt, caps), cur, used_cur, target, used_target, plan))
+		make_any(fmt, caps, cur, used_cur, target, used_target, plan);
 }
 
 void plan_clear(const struct entry_format *fmt, unsigned int caps, const uint64_t *cur, struct plan *plan)
