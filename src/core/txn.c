@@ -157,7 +157,7 @@ static int part_check(struct uiommu_txn *txn, struct txn_part *part, size_t *n_s
 		return report_refuse(&txn->plan, NULL, -EINVAL, "target %u has this attach handle already",
 				     part->target);
 	dev = part->pasid ? pasid_stuck(part->pasid) : group_stuck(group);
-	if (dev)
+	if (dev && current(part) != part->domain)
 		return report_refuse(&txn->plan, dev, -EIO, "device " RID_FMT " could not be blocked "
 				     "earlier: detach first", RID_ARGS(dev->rid));
 	if (part->domain == group->iommu->blocking && group->n_direct && current(part) != part->domain)
