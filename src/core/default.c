@@ -214,8 +214,11 @@ static int setup_default(struct uiommu_group *group, enum uiommu_default wanted,
 	if (err || group->default_domain->type == domain_type(type))
 		return err;
 	err = alloc_default(group->iommu, type, &domain);
-	if (err && fall_back)
+	if (err && fall_back) {
+		if (group->default_domain->type == UIOMMU_DOMAIN_PAGING)
+			return 0;
 		err = alloc_default(group->iommu, UIOMMU_DEFAULT_PAGING, &domain);
+	}
 	if (err)
 		return err;
 	err = change_default(group, domain, true, old, grace);
