@@ -93,6 +93,8 @@ static void on_event(void *opaque, const struct uiommu_event *event)
 		rig->last[event->kind] = *event;
 		snprintf(rig->text[event->kind], sizeof(rig->text[0]), "%s", event->text);
 	}
+	if (event->kind == UIOMMU_EVENT_FAULT && rig->on_fault)
+		rig->on_fault(rig, event);
 	if (event->kind == UIOMMU_EVENT_QUEUE_ERROR && rig->fresh)
 		count_refused(rig);
 	if (event->kind == UIOMMU_EVENT_QUEUE_ERROR && rig->rearm) {

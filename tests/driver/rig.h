@@ -54,6 +54,8 @@ struct rig {
 	void (*after_doorbell)(struct rig *rig);
 	/* With each note of the driver, before the model hears of it; also in a plain rig. */
 	void (*on_note)(struct rig *rig, enum hw_note note, uint64_t a);
+	/* With each fault, in whatever thread reports it. */
+	void (*on_fault)(struct rig *rig, const struct uiommu_event *event);
 	/* Batches that met a queue error, and how many of them right after another such one. */
 	unsigned int doorbells, refused_at, refused, refused_in_turn;
 	/* While positive: with each queue error, that descriptor from then on fails too. */
