@@ -68,6 +68,26 @@ UIOMMU_API int uiommu_dma_read(struct uiommu_port *port, struct uiommu_agent *ag
 UIOMMU_API int uiommu_dma_write(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid,
 				uiommu_iova_t iova, const void *buf, size_t len, struct uiommu_fault *fault);
 
+/*
+ * uiommu_dma_translate - translate many addresses for accesses that the caller does itself
+ * @agent: inside a batch; @pasid: as above; @access: UIOMMU_READ or UIOMMU_WRITE
+ * @iova, @pa: @n each, at most INT_MAX; may be the same array
+ * @fault: filled for the first address that is blocked; may be NULL
+ *
+ * One after another, each as a request of its own that begins in this call: the IOMMU may
+ * change between two of them. pa[i] is the address of iova[i]; it is good up to the end of
+ * its 4 KiB page, for accesses of the kind named, until uiommu_agent_end(): an invalidation
+ * that drains waits for the batch. After that it must not be used. Interrupt messages are no
+ * memory: they go by uiommu_dma_write(), here an address of theirs is blocked. Whether
+ * memory is there is not looked at.
+ *
+ * No lock, no allocation. Returns how many were translated, from the first on: @n, or less
+ * when the one after them is blocked (recorded by the IOMMU). -EINVAL: nothing was done.
+ */
+UIOMMU_API int uiommu_dma_translate(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid,
+				    uint32_t access, const uiommu_iova_t *iova, uiommu_pa_t *pa, size_t n,
+				    struct uiommu_fault *fault);
+
 #ifdef __cplusplus
 }
 #endif

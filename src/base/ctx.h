@@ -19,6 +19,7 @@ struct uiommu_ctx {
 	struct mem *mem;		/* physical address space; the pool is one of its regions */
 	struct pool *pool;		/* IO page tables, entries, queues */
 	struct quiesce quiesce;		/* the agents that do DMA */
+	_Atomic uint64_t units;		/* models made so far: their numbers */
 	void (*log)(void *opaque, enum uiommu_log_level level, const char *text);
 	void (*event)(void *opaque, const struct uiommu_event *event);
 	void *opaque;

@@ -52,6 +52,7 @@ void quiesce_add(struct quiesce *q, struct uiommu_agent *agent)
 #ifdef UIOMMU_STEERED
 	atomic_init(&agent->pending, 0);
 	atomic_init(&agent->landed, 0);
+	atomic_init(&agent->holds, 0);
 #endif
 	lock_take(&q->lock);
 	atomic_store_explicit(&agent->next, atomic_load_explicit(&q->agents, memory_order_relaxed),
@@ -98,7 +99,7 @@ static bool excused(struct uiommu_agent *agent, unsigned int kinds, uint32_t lan
 #ifdef UIOMMU_STEERED
 	uint32_t pending = atomic_load_explicit(&agent->pending, memory_order_acquire);
 
-	if (kinds == ALL_KINDS)
+	if (kinds == ALL_KINDS || (atomic_load_explicit(&agent->holds, memory_order_acquire) & kinds))
 		return false;
 	return (pending && !(pending & kinds)) ||
 	       atomic_load_explicit(&agent->landed, memory_order_acquire) != landed;
@@ -177,6 +178,11 @@ int uiommu_agent_create(struct uiommu_ctx *ctx, struct uiommu_agent **agent)
 
 	if (!a)
 		return -ENOMEM;
+	a->own = alloc_aligned(&ctx->alloc, 64, AGENT_OWN_BYTES);
+	if (!a->own) {
+		alloc_free_aligned(&ctx->alloc, a);
+		return -ENOMEM;
+	}
 	a->ctx = ctx;
 	quiesce_add(&ctx->quiesce, a);
 	*agent = a;
@@ -191,6 +197,7 @@ void uiommu_agent_destroy(struct uiommu_agent *agent)
 		return;
 	ctx = agent->ctx;
 	quiesce_del(&ctx->quiesce, agent);
+	alloc_free_aligned(&ctx->alloc, agent->own);
 	alloc_free_aligned(&ctx->alloc, agent);
 }
 

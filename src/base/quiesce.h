@@ -34,14 +34,26 @@ struct quiesce {
 	bool asymmetric;			/* membarrier works; false only before the first agent */
 };
 
+/*
+ * Memory of an agent in which units keep what only its thread looks at; zero at first. NULL
+ * for an agent that was not made by uiommu_agent_create().
+ */
+#ifdef UIOMMU_STEERED
+#define AGENT_OWN_BYTES 1280u
+#else
+#define AGENT_OWN_BYTES (144u << 10)
+#endif
+
 struct uiommu_agent {
 	_Atomic uint64_t batch;			/* odd inside a batch */
 	bool asymmetric;			/* copy of quiesce's */
 	struct uiommu_agent *_Atomic next;	/* changed under quiesce.lock, walked in an RCU section */
 	struct uiommu_ctx *ctx;
+	void *own;				/* AGENT_OWN_BYTES; see below */
 #ifdef UIOMMU_STEERED
 	_Atomic uint32_t pending;		/* kind of the access that is translated and has not landed */
 	_Atomic uint32_t landed;		/* accesses that have */
+	_Atomic uint32_t holds;			/* kinds whose translations are used till the batch ends */
 #endif
 } __attribute__((aligned(64)));
 
@@ -81,6 +93,17 @@ static inline void agent_landed(struct uiommu_agent *agent)
 #endif
 }
 
+/* From here to the batch's end it holds translations of that kind: a drain of the kind waits for the end. */
+static inline void agent_holds(struct uiommu_agent *agent, unsigned int kind)
+{
+#ifdef UIOMMU_STEERED
+	atomic_fetch_or_explicit(&agent->holds, kind, memory_order_seq_cst);
+#else
+	(void)agent;
+	(void)kind;
+#endif
+}
+
 /* By the agent's thread. */
 static inline bool agent_in_batch(struct uiommu_agent *agent)
 {
@@ -113,6 +136,9 @@ static inline void agent_end(struct uiommu_agent *agent)
 {
 	uint64_t batch = atomic_load_explicit(&agent->batch, memory_order_relaxed) + 1;
 
+#ifdef UIOMMU_STEERED
+	atomic_store_explicit(&agent->holds, 0, memory_order_release);
+#endif
 	atomic_store_explicit(&agent->batch, batch, memory_order_release);
 }
 

@@ -5,6 +5,7 @@
  * only a drain waits for it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <uiommu/vtd.h>
 
 #include "base/choice.h"
@@ -60,7 +61,9 @@ static int translate(struct uiommu_port *port, struct uiommu_agent *agent, const
 int uiommu_dma_read(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid, uiommu_iova_t iova,
 		    void *buf, size_t len, struct uiommu_fault *fault)
 {
-	struct dma_req req = { .iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_READ };
+	struct dma_req req = {
+		.iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_READ, .agent = agent
+	};
 	struct dma_res res;
 	int err = check(agent, &req, len);
 
@@ -76,7 +79,9 @@ int uiommu_dma_read(struct uiommu_port *port, struct uiommu_agent *agent, uint32
 int uiommu_dma_write(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid, uiommu_iova_t iova,
 		     const void *buf, size_t len, struct uiommu_fault *fault)
 {
-	struct dma_req req = { .iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_WRITE };
+	struct dma_req req = {
+		.iova = iova, .len = (uint32_t)len, .pasid = pasid, .access = UIOMMU_WRITE, .agent = agent
+	};
 	struct uiommu_hw *hw = port->hw;
 	struct dma_res res;
 	const uint8_t *b = buf;
@@ -93,4 +98,44 @@ int uiommu_dma_write(struct uiommu_port *port, struct uiommu_agent *agent, uint3
 			b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24);
 	agent_landed(agent);
 	return err;
+}
+
+static size_t translate_singly(struct uiommu_port *port, struct dma_req *req, const uiommu_iova_t *iova,
+			       uiommu_pa_t *pa, size_t n, uint32_t *reason)
+{
+	struct dma_res res;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		req->iova = iova[i];
+		if (port->hw->ops->translate(port, req, &res)) {
+			*reason = res.reason;
+			break;
+		}
+		pa[i] = res.pa;
+	}
+	return i;
+}
+
+int uiommu_dma_translate(struct uiommu_port *port, struct uiommu_agent *agent, uint32_t pasid,
+			 uint32_t access, const uiommu_iova_t *iova, uiommu_pa_t *pa, size_t n,
+			 struct uiommu_fault *fault)
+{
+	/* No length: of 1 byte, which no interrupt message has. */
+	struct dma_req req = { .len = 1, .pasid = pasid, .access = access, .agent = agent };
+	uint32_t reason = 0;
+	size_t done;
+
+	if (n > INT_MAX || (access != UIOMMU_READ && access != UIOMMU_WRITE) || check(agent, &req, 1))
+		return -EINVAL;
+	/* Who translates holds it till the end of the batch, whatever lands meanwhile. */
+	agent_holds(agent, access == UIOMMU_WRITE ? QUIESCE_WRITES : QUIESCE_READS);
+	if (port->hw->ops->translate_list)
+		done = port->hw->ops->translate_list(port, &req, iova, pa, n, &reason);
+	else
+		done = translate_singly(port, &req, iova, pa, n, &reason);
+	if (done < n && fault)
+		*fault = (struct uiommu_fault) { .reason = reason, .iova = iova[done] };
+	choice_interleave(CHOICE_LAND);
+	return (int)done;
 }

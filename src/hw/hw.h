@@ -29,6 +29,7 @@ struct dma_req {
 	uint32_t len;		/* stays inside a 4 KiB page */
 	uint32_t pasid;		/* UIOMMU_NO_PASID: without */
 	uint32_t access;	/* UIOMMU_READ or UIOMMU_WRITE */
+	struct uiommu_agent *agent;	/* in whose batch; NULL: nothing is kept for it */
 };
 
 struct dma_res {
@@ -69,6 +70,13 @@ struct hw_ops {
 	 * takes no lock on a hit and allocates nothing.
 	 */
 	int (*translate)(struct uiommu_port *port, const struct dma_req *req, struct dma_res *res);
+	/*
+	 * The same for iova[0] to iova[n - 1], one after another, each a request like @req
+	 * that is no interrupt message. How many were translated; the one after them is
+	 * blocked, *reason tells why. NULL: not there. @pa may be @iova.
+	 */
+	size_t (*translate_list)(struct uiommu_port *port, const struct dma_req *req, const uiommu_iova_t *iova,
+				 uiommu_pa_t *pa, size_t n, uint32_t *reason);
 };
 
 /* First member of every model. */

@@ -208,12 +208,19 @@ uint32_t rig_translate(struct rig *r, struct uiommu_port *port, uint32_t pasid, 
 		.len = 1,
 		.pasid = pasid,
 		.access = write ? UIOMMU_WRITE : UIOMMU_READ,
+		.agent = r->agent,
 	};
-	struct dma_res res;
+	struct dma_res res = { 0 };
 	int err;
 
 	uiommu_agent_begin(r->agent);
-	err = r->hw->ops->translate(port, &req, &res);
+	/* Both ways must answer alike. */
+	if (r->turn++ % 2)
+		err = r->hw->ops->translate(port, &req, &res);
+	else if (r->hw->ops->translate_list(port, &req, &iova, &res.pa, 1, &res.reason))
+		err = 0;
+	else
+		err = -EFAULT;
 	uiommu_agent_end(r->agent);
 	if (err) {
 		assert_int_equal(err, -EFAULT);

@@ -37,6 +37,7 @@ struct rig {
 	uint64_t irq_address;
 	uint32_t irq_data;
 	uint64_t next;			/* rig_page() */
+	unsigned int turn;		/* of rig_translate() */
 };
 
 /* opts may be NULL. */

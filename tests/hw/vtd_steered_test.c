@@ -106,6 +106,7 @@ static uint64_t where(struct world *w, unsigned int agent)
 	struct dma_res res;
 	int err;
 
+	req.agent = w->agent[agent];
 	uiommu_agent_begin(w->agent[agent]);
 	err = w->r.hw->ops->translate(w->port, &req, &res);
 	uiommu_agent_end(w->agent[agent]);
@@ -346,6 +347,7 @@ static uint64_t once(struct world *w, unsigned int agent, uint64_t iova)
 	struct dma_res res;
 	int err;
 
+	req.agent = w->agent[agent];
 	uiommu_agent_begin(w->agent[agent]);
 	err = w->r.hw->ops->translate(w->port, &req, &res);
 	uiommu_agent_end(w->agent[agent]);
@@ -520,9 +522,34 @@ static void dma_reads(void *arg)
 	}
 }
 
-/* Seeds in which an access lands in the page after it was unmapped and the wait completed. */
-static unsigned int late_landings(uint64_t drain_bits, bool pasid_based, bool reads)
+/* The same by addresses that it holds until its batch ends, whatever else it does in it. */
+static void dma_holds(void *arg)
 {
+	struct world *w = arg;
+	struct task_spin spin = { 0 };
+
+	while (!w->done) {
+		uiommu_iova_t iova = IOVA;
+		uiommu_pa_t pa;
+		uint32_t other;
+
+		uiommu_agent_begin(w->agent[0]);
+		if (uiommu_dma_translate(w->port, w->agent[0], UIOMMU_NO_PASID, UIOMMU_READ, &iova, &pa, 1, NULL) == 1) {
+			uiommu_dma_read(w->port, w->agent[0], UIOMMU_NO_PASID, IOVA, &other, 4, NULL);
+			choice_interleave(CHOICE_LAND);
+			w->old += (uint32_t)*rig_word(&w->r, pa) == 0x600D;
+		}
+		uiommu_agent_end(w->agent[0]);
+		task_relax(&spin);
+	}
+}
+
+enum lands { WRITES, READS, HOLDS };
+
+/* Seeds in which an access lands in the page after it was unmapped and the wait completed. */
+static unsigned int late_landings(uint64_t drain_bits, bool pasid_based, enum lands how)
+{
+	static void (*const dma[])(void *) = { dma_writes, dma_reads, dma_holds };
 	struct uiommu_vtd_model_opts opts = { .size = sizeof(opts) };
 	unsigned int late = 0;
 
@@ -535,7 +562,7 @@ static unsigned int late_landings(uint64_t drain_bits, bool pasid_based, bool re
 		build(&w, seed, &opts);
 		*rig_word(&w.r, w.entry) = ss_entry(&w, 0);
 		*rig_word(&w.r, w.entry + 8) = 1 | 1u << 23;
-		assert_int_equal(task_spawn(w.set, "dma", reads ? dma_reads : dma_writes, &w, &task), 0);
+		assert_int_equal(task_spawn(w.set, "dma", dma[how], &w, &task), 0);
 		for (unsigned int i = 0; i < 20; i++)
 			task_relax(&spin);
 		w.r.hw->ops->store64(w.r.hw, w.ss[0], 0);
@@ -549,7 +576,7 @@ static unsigned int late_landings(uint64_t drain_bits, bool pasid_based, bool re
 			task_relax(&spin);
 		w.done = true;
 		task_join(task);
-		late += reads ? w.old != 0 : *rig_word(&w.r, w.data) != 0x600D;
+		late += how != WRITES ? w.old != 0 : *rig_word(&w.r, w.data) != 0x600D;
 		end(&w);
 	}
 	return late;
@@ -559,15 +586,16 @@ static void test_drain(void **state)
 {
 	const uint64_t dw = 1u << 6, dr = 1u << 7;
 
-	for (unsigned int reads = 0; reads < 2; reads++) {
+	for (enum lands how = WRITES; how <= HOLDS; how++) {
+		bool reads = how != WRITES;
 		unsigned int other;
 
-		assert_int_equal(late_landings(dr | dw, false, reads), 0);
-		assert_int_equal(late_landings(reads ? dr : dw, false, reads), 0);
-		assert_int_equal(late_landings(0, true, reads), 0);
+		assert_int_equal(late_landings(dr | dw, false, how), 0);
+		assert_int_equal(late_landings(reads ? dr : dw, false, how), 0);
+		assert_int_equal(late_landings(0, true, how), 0);
 		/* No bit, or only the other direction's: found. */
-		assert_true(late_landings(0, false, reads) > 0);
-		other = late_landings(reads ? dw : dr, false, reads);
+		assert_true(late_landings(0, false, how) > 0);
+		other = late_landings(reads ? dw : dr, false, how);
 		print_message("# only %s drained: %u of %u seeds\n", reads ? "writes" : "reads", other,
 			      SEEDS);
 		assert_true(other > 0);
@@ -584,8 +612,8 @@ static void dma_order(void *arg)
 
 	while (!w->done) {
 		/* Port 0's RID: cached pages of a changed table; PASID 1: a changed PASID entry. */
-		struct dma_req page = { IOVA, 4, UIOMMU_NO_PASID, UIOMMU_READ };
-		struct dma_req entry = { IOVA, 4, 1, UIOMMU_READ };
+		struct dma_req page = { IOVA, 4, UIOMMU_NO_PASID, UIOMMU_READ, w->agent[0] };
+		struct dma_req entry = { IOVA, 4, 1, UIOMMU_READ, w->agent[0] };
 		struct dma_res a = { 0 }, b = { 0 }, c = { 0 };
 		struct hw_ops const *ops = w->r.hw->ops;
 

@@ -120,6 +120,7 @@ static void *translate_loop(void *arg)
 	struct task_spin spin = { 0 };
 	struct dma_res res;
 
+	req.agent = w->agent[me];
 	while (!atomic_load_explicit(&w->done, memory_order_relaxed)) {
 		unsigned int from = atomic_load(&w->completed), to, ok = 0;
 		int err;

@@ -43,8 +43,13 @@ int cache_init(struct cache *c, struct alloc *a)
 	if (!c->sets_memory)
 		goto err_pasid;
 	c->sets = (struct iotlb_set *)(((uintptr_t)c->sets_memory + 63) & ~(uintptr_t)63);
+	c->front = alloc_aligned(a, _Alignof(struct front_gen), CACHE_FRONTS * sizeof(*c->front));
+	if (!c->front)
+		goto err_sets;
 	return 0;
 
+err_sets:
+	alloc_free(a, c->sets_memory);
 err_pasid:
 	alloc_free(a, c->pasid);
 err_did:
@@ -54,6 +59,7 @@ err_did:
 
 void cache_fini(struct cache *c, struct alloc *a)
 {
+	alloc_free_aligned(a, c->front);
 	alloc_free(a, c->sets_memory);
 	alloc_free(a, c->pasid);
 	alloc_free(a, c->did);
@@ -181,6 +187,14 @@ static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, u
 	return true;
 }
 
+void iotlb_prefetch(struct cache *c, uint64_t iova, uint16_t did)
+{
+	const char *set = (const char *)find_set(c, iova, did, 0);
+
+	for (size_t i = 0; i < sizeof(struct iotlb_set); i += 64)
+		__builtin_prefetch(set + i, 1);
+}
+
 bool iotlb_lookup(struct cache *c, struct iotlb_line *line)
 {
 	uint32_t sizes = atomic_load_explicit(&c->sizes, memory_order_relaxed);
@@ -237,17 +251,18 @@ static void set_end(struct iotlb_set *set)
 /* The way that holds the same mapping, or the next victim. */
 static unsigned int choose_way(struct iotlb_set *set, uint64_t key, uint64_t tag)
 {
+	unsigned int empty = IOTLB_WAYS;
+
 	for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
 		uint64_t k = atomic_load_explicit(&set->key[way], memory_order_relaxed);
-		uint64_t t = atomic_load_explicit(&set->tag[way], memory_order_relaxed);
 
-		if (k == key && !((t ^ tag) & (tag_mask(tag) | TAG_TYPE)))
+		if (!k)
+			empty = way;
+		else if (k == key && !((atomic_load_explicit(&set->tag[way], memory_order_relaxed) ^ tag) &
+				       (tag_mask(tag) | TAG_TYPE)))
 			return way;
 	}
-	for (unsigned int way = 0; way < IOTLB_WAYS; way++)
-		if (!atomic_load_explicit(&set->key[way], memory_order_relaxed))
-			return way;
-	return set->hand++ % IOTLB_WAYS;
+	return empty < IOTLB_WAYS ? empty : set->hand++ % IOTLB_WAYS;
 }
 
 /* (4). Under the set's lock. */
@@ -385,6 +400,7 @@ void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int 
 		.tables = c->tables && !leaf,
 	};
 
+	gen_set(front_gen(c, did), r.number);
 	gen_set(&c->did[did].iotlb_first, r.number);
 	range_remove(c, &r);
 	cache_inv_end(c, r.number);
@@ -403,6 +419,7 @@ void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64
 		.tables = c->tables && !leaf,
 	};
 
+	gen_set(front_gen(c, did), r.number);
 	range_remove(c, &r);
 	cache_inv_end(c, r.number);
 }

@@ -63,6 +63,16 @@ struct pasid_gens {
 	_Atomic uint64_t context, pasid, iotlb;
 };
 
+/*
+ * Number of the last IOTLB invalidation of any kind that named a domain id: for those who
+ * keep a copy of a line elsewhere (front.h). Domain ids share one, a cache line each.
+ */
+#define CACHE_FRONTS 512u
+
+struct front_gen {
+	_Atomic uint64_t last;
+} __attribute__((aligned(64)));
+
 #define CACHE_DIDS 65536u
 #define CACHE_PASIDS 65536u
 
@@ -96,11 +106,11 @@ struct iotlb_set {
 	_Atomic uint32_t seq;			/* odd while it changes */
 	struct lock lock;			/* who changes it */
 	uint32_t hand;				/* lock: next victim */
-	struct removals removals[2];		/* lock: of translations, of tables */
-	_Atomic uint64_t key[IOTLB_WAYS];	/* address, size; 0: no line */
+	_Atomic uint64_t key[IOTLB_WAYS];	/* address, size; 0: no line. A miss reads no further */
 	_Atomic uint64_t tag[IOTLB_WAYS];	/* type, domain id and PASID of the filler */
 	_Atomic uint64_t val[IOTLB_WAYS];	/* address and permissions */
 	_Atomic uint64_t stamp[IOTLB_WAYS];
+	struct removals removals[2];		/* lock: of translations, of tables */
 } __attribute__((aligned(64)));
 
 /* A translation as it is cached: a whole mapping. Or the way to a table, with the permissions so far. */
@@ -135,6 +145,7 @@ struct cache {
 	bool second_by_did;			/* PASID-selective type 6 keeps second-stage lines */
 	struct did_gens *did;
 	struct pasid_gens *pasid;
+	struct front_gen *front;
 	struct iotlb_set *sets;
 	void *sets_memory;
 };
@@ -158,6 +169,11 @@ static inline uint64_t gen_read(_Atomic uint64_t *gen)
 static inline struct pasid_gens *pasid_gens(struct cache *c, uint16_t did, uint32_t pasid)
 {
 	return &c->pasid[(did + pasid * 257u) % CACHE_PASIDS];
+}
+
+static inline _Atomic uint64_t *front_gen(struct cache *c, uint16_t did)
+{
+	return &c->front[did % CACHE_FRONTS].last;
 }
 
 /* Spread so that on one bus the first two hundred domain ids share none. */
@@ -206,6 +222,8 @@ void config_drop(struct config_line *line);
 
 /* Fills in the rest of *@line from iova, did, pasid; false if nothing current is cached. No lock. */
 bool iotlb_lookup(struct cache *c, struct iotlb_line *line);
+/* Brings near where a 4 KiB line would be. */
+void iotlb_prefetch(struct cache *c, uint64_t iova, uint16_t did);
 /* The same for the way to a table of level line->size, with line->type. */
 bool iotlb_lookup_table(struct cache *c, struct iotlb_line *line);
 /* Publishes unless an invalidation after @stamp covers it, or another filler is at that set. */
@@ -285,6 +303,15 @@ static inline void cache_pasid_one(struct cache *c, uint16_t did, uint32_t pasid
 }
 
 /* 6.5.2.3 IOTLB */
+static inline void gen_inv_iotlb(struct cache *c, uint16_t did, _Atomic uint64_t *gen)
+{
+	uint64_t n = cache_inv_begin(c);
+
+	gen_set(front_gen(c, did), n);
+	gen_set(gen, n);
+	cache_inv_end(c, n);
+}
+
 static inline void iotlb_inv_all(struct cache *c)
 {
 	gen_inv(c, &c->iotlb_gen);
@@ -292,7 +319,7 @@ static inline void iotlb_inv_all(struct cache *c)
 
 static inline void iotlb_inv_domain(struct cache *c, uint16_t did)
 {
-	gen_inv(c, &c->did[did].iotlb);
+	gen_inv_iotlb(c, did, &c->did[did].iotlb);
 }
 
 /*
@@ -307,7 +334,7 @@ void iotlb_inv_pages(struct cache *c, uint16_t did, uint64_t addr, unsigned int 
  */
 static inline void iotlb_inv_pasid(struct cache *c, uint16_t did, uint32_t pasid)
 {
-	gen_inv(c, &pasid_gens(c, did, pasid)->iotlb);
+	gen_inv_iotlb(c, did, &pasid_gens(c, did, pasid)->iotlb);
 }
 
 void iotlb_inv_pasid_pages(struct cache *c, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am,

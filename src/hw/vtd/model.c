@@ -8,6 +8,7 @@
 
 #include "base/choice.h"
 #include "hw/vtd/access.h"
+#include "hw/vtd/front.h"
 #include "hw/vtd/vtd_model.h"
 
 /* ---- the driver's memory operations ---- */
@@ -79,7 +80,7 @@ static int vtd_port_create(struct uiommu_hw *hw, uint16_t rid, struct uiommu_por
 {
 	struct vtd_model *m = vtd_model(hw);
 	struct alloc *a = &hw->ctx->alloc;
-	struct vtd_port *port = alloc_struct(a, struct vtd_port);
+	struct vtd_port *port = alloc_aligned(a, _Alignof(struct vtd_port), sizeof(*port));
 	struct vtd_bus *bus = alloc_struct(a, struct vtd_bus);
 	int err = -ENOMEM;
 
@@ -102,7 +103,7 @@ static int vtd_port_create(struct uiommu_hw *hw, uint16_t rid, struct uiommu_por
 	lock_drop(&m->ports_lock);
 out_free:
 	alloc_free(a, bus);
-	alloc_free(a, port);
+	alloc_free_aligned(a, port);
 	return err;
 }
 
@@ -113,7 +114,7 @@ static void vtd_port_destroy(struct uiommu_port *port)
 	lock_take(&m->ports_lock);
 	m->bus[port->rid >> 8]->port[port->rid & 0xFF] = NULL;
 	lock_drop(&m->ports_lock);
-	alloc_free(&m->hw.ctx->alloc, port);
+	alloc_free_aligned(&m->hw.ctx->alloc, port);
 }
 
 /* ---- the unit ---- */
@@ -146,6 +147,7 @@ static const struct hw_ops vtd_ops = {
 	.port_create = vtd_port_create,
 	.port_destroy = vtd_port_destroy,
 	.translate = vtd_translate,
+	.translate_list = vtd_translate_list,
 };
 
 /*
@@ -212,6 +214,7 @@ int uiommu_vtd_model_create(struct uiommu_ctx *ctx, const struct uiommu_vtd_mode
 {
 	struct uiommu_vtd_model_opts o;
 	struct vtd_model *m;
+	uint64_t unit;
 	int err = read_opts(opts, &o);
 
 	if (err)
@@ -226,6 +229,8 @@ int uiommu_vtd_model_create(struct uiommu_ctx *ctx, const struct uiommu_vtd_mode
 	m->hw.msi_opaque = o.msi_opaque;
 	m->preset = o.preset;
 	m->caching = o.preset != UIOMMU_PRESET_QEMU;
+	unit = atomic_fetch_add_explicit(&ctx->units, 1, memory_order_relaxed) + 1;
+	m->unit = unit < FRONT_UNITS ? (uint32_t)unit : 0;
 	lock_init(&m->ports_lock);
 	set_caps(m, &o);
 	err = vtd_regs_init(m, o.fault_records);

@@ -94,6 +94,7 @@ struct vtd_model {
 	bool cache_pass;		/* pass-through translations are cached too */
 	bool context_by_did;		/* legacy: device-selective goes by the domain id too */
 	bool drain_by_kind;		/* DR drains reads only, DW writes only */
+	uint32_t unit;			/* number in the context, from 1; 0: no front lines (front.h) */
 	_Atomic uint64_t live;		/* root table address as latched, VTD_LIVE_TES */
 	/* Turns of relax(), so that it yields now and then: waiters write it, in a line of its own. */
 	char apart[64];
@@ -106,14 +107,37 @@ struct vtd_model {
 	struct vtd_bus *bus[256];	/* ports_lock; made with a bus's first port, freed with the model */
 };
 
-#define VTD_PORT_PASIDS 64u		/* PASID lines per port, direct mapped by PASID */
+#define VTD_PORT_PASIDS 16u		/* PASID lines per port, direct mapped by PASID */
+
+/* See front.h. */
+struct quick_line {
+	_Atomic uint32_t seq;		/* odd while it changes; made odd by the one who changes it */
+	_Atomic uint64_t stamp;
+	_Atomic uint64_t live;
+	_Atomic uint64_t w[2];
+};
+
+struct front_line {
+	uint64_t page, tag;		/* tag 0: no line */
+	uint64_t stamp;
+	uint64_t pa;
+};
+
+#ifdef UIOMMU_STEERED
+#define FRONT_LINES 32u			/* translations */
+#define FRONT_WAYS 8u			/* ways to a table of 4 KiB pages */
+#else
+#define FRONT_LINES 4096u
+#define FRONT_WAYS 512u
+#endif
 
 struct vtd_port {
 	struct uiommu_port port;
+	struct quick_line quick;	/* in the first cache line, with what comes ahead of it */
 	_Atomic uint64_t context_gen;	/* device-selective context-cache invalidations */
 	struct config_line context;
 	struct config_line pasid[VTD_PORT_PASIDS];
-};
+} __attribute__((aligned(64)));
 
 /* One request on its way: lives on the stack of translate(). */
 struct vtd_txn {
@@ -122,6 +146,8 @@ struct vtd_txn {
 	const struct dma_req *req;
 	uint64_t stamp;			/* when it began (cache.h) */
 	uint64_t live;
+	uint64_t tag;			/* of the agent's lines (front.h); 0: none */
+	const struct front_line *way;	/* of them, the way to the lowest table; NULL: not known */
 	bool legacy;
 	bool fpd;			/* effective FPD so far */
 	uint32_t pasid;			/* that translates: the request's or RID_PASID; 0 in legacy mode */
@@ -166,6 +192,8 @@ enum vtd_reason vtd_config_lookup(struct vtd_txn *txn);
 
 /* ---- walk.c ---- */
 int vtd_translate(struct uiommu_port *port, const struct dma_req *req, struct dma_res *res);
+size_t vtd_translate_list(struct uiommu_port *port, const struct dma_req *req, const uiommu_iova_t *iova,
+			  uiommu_pa_t *pa, size_t n, uint32_t *reason);
 
 /* ---- test hook ---- */
 

@@ -17,6 +17,7 @@
 
 #include "base/choice.h"
 #include "hw/vtd/access.h"
+#include "hw/vtd/front.h"
 #include "hw/vtd/vtd_model.h"
 
 #define MAX_LEVELS 5
@@ -49,6 +50,41 @@ struct way {
 	struct iotlb_line table[MAX_LEVELS];
 };
 
+static void front_way_fill(const struct vtd_txn *t, const struct iotlb_line *l)
+{
+	struct front_line *front;
+
+	if (!t->tag || choose(CHOICE_FILL, 2))
+		return;
+	front = front_way(t->req->agent, l->iova, t->tag);
+	front->page = l->iova & FRONT_WAY_ADDR;
+	front->tag = t->tag;
+	front->stamp = t->stamp;
+	front->pa = l->pa | (l->r ? FRONT_R : 0) | (l->w ? FRONT_W : 0);
+}
+
+/*
+ * Looks for the lowest table in the agent's lines, before the IOTLB is asked: the entry that
+ * is read if the IOTLB has nothing is on its way meanwhile.
+ */
+static void front_way_look(struct vtd_txn *t)
+{
+	struct front_line *front;
+	const vtd_word *word;
+
+	if (!t->tag || !t->model->cache.tables)
+		return;
+	front = front_way(t->req->agent, t->req->iova, t->tag);
+	if ((front->page ^ t->req->iova) & FRONT_WAY_ADDR ||
+	    !front_current(&t->model->cache, front, t->tag, front_gen(&t->model->cache, t->xlat.did)) ||
+	    choose(CHOICE_HIT, 2))
+		return;
+	t->way = front;
+	word = vtd_pool_word(t->model->hw.ctx, (front->pa & FRONT_ADDR) + 8 * (t->req->iova >> VTD_PAGE_SHIFT & 511));
+	if (word)
+		__builtin_prefetch(word);
+}
+
 /* Where to begin: the lowest table that is cached, or the top one. */
 static uint64_t find_way(struct vtd_txn *t, struct iotlb_line *line, enum iotlb_type type, struct way *way)
 {
@@ -59,6 +95,12 @@ static uint64_t find_way(struct vtd_txn *t, struct iotlb_line *line, enum iotlb_
 	line->r = line->w = true;
 	if (!t->model->cache.tables)
 		return t->xlat.ptr;
+	if (t->way) {
+		way->start = 1;
+		line->r = t->way->pa & FRONT_R;
+		line->w = t->way->pa & FRONT_W;
+		return t->way->pa & FRONT_ADDR;
+	}
 	for (unsigned int level = 1; level < t->xlat.levels; level++) {
 		l.size = (uint8_t)level;
 		if (!iotlb_lookup_table(&t->model->cache, &l) || choose(CHOICE_HIT, 2))
@@ -66,6 +108,8 @@ static uint64_t find_way(struct vtd_txn *t, struct iotlb_line *line, enum iotlb_
 		way->start = level;
 		line->r = l.r;
 		line->w = l.w;
+		if (level == 1)
+			front_way_fill(t, &l);
 		return l.pa;
 	}
 	return t->xlat.ptr;
@@ -129,6 +173,7 @@ static enum vtd_reason walk_second_from(struct vtd_txn *t, struct iotlb_line *li
 					struct way *way)
 {
 	uint64_t pa, e;
+	bool r = line->r, w = line->w;
 	struct vtd_pte pte;
 
 	line->dirty = true;
@@ -140,8 +185,10 @@ static enum vtd_reason walk_second_from(struct vtd_txn *t, struct iotlb_line *li
 			return second_absent(t);
 		if (pte.kind == VTD_PTE_RESERVED)
 			return t->legacy ? VTD_LSS_2 : VTD_SSS_3;
-		line->r &= pte.r;
-		line->w &= pte.w;
+		r = r && pte.r;
+		w = w && pte.w;
+		line->r = r;
+		line->w = w;
 		if (pte.kind == VTD_PTE_LEAF) {
 			line->size = (uint8_t)(level - 1);
 			line->pa = pte.addr;
@@ -150,7 +197,7 @@ static enum vtd_reason walk_second_from(struct vtd_txn *t, struct iotlb_line *li
 		table = pte.addr;
 		step_down(way, line, IOTLB_SECOND_TABLE, level - 1, table);
 	}
-	if (!line->r && !line->w)
+	if (!r && !w)
 		return second_absent(t);
 	return (is_write(t) ? line->w : line->r) ? VTD_OK : no_permission(t);
 }
@@ -322,21 +369,91 @@ static bool hit(struct vtd_txn *t, struct iotlb_line *line, enum vtd_reason *rea
 	return true;
 }
 
+/* ---- short cuts (front.h) ---- */
+
+static void quick_fill(struct vtd_txn *t)
+{
+	struct quick_line *line = &t->port->quick;
+	uint32_t seq = atomic_load_explicit(&line->seq, memory_order_relaxed);
+	uint64_t w0, w1, since = atomic_load_explicit(&line->stamp, memory_order_relaxed);
+	uint64_t request = quick_request(t->req->pasid);
+
+	/* The line of another PASID stays while it is good: two that take turns would only disturb. */
+	if ((seq & 1) || !t->model->caching || choose(CHOICE_FILL, 2) ||
+	    (since == t->stamp && (atomic_load_explicit(&line->w[1], memory_order_relaxed) ^ request) & QUICK1_REQ))
+		return;
+	w0 = (t->xlat.ptr & QUICK0_PTR) | field_put(QUICK0_LEVELS, t->xlat.levels) |
+	     field_put(QUICK0_PGTT, t->xlat.pgtt) | (t->xlat.pwsnp ? QUICK0_PWSNP : 0) | (t->fpd ? QUICK0_FPD : 0);
+	w1 = field_put(QUICK1_DID, t->xlat.did) | field_put(QUICK1_PASID, t->pasid) |
+	     field_put(QUICK1_WIDTH, t->xlat.width) | request;
+	if (!atomic_compare_exchange_strong_explicit(&line->seq, &seq, seq + 1, memory_order_acquire,
+						     memory_order_relaxed))
+		return;
+	atomic_store_explicit(&line->stamp, t->stamp, memory_order_release);
+	atomic_store_explicit(&line->live, t->live, memory_order_release);
+	atomic_store_explicit(&line->w[0], w0, memory_order_release);
+	atomic_store_explicit(&line->w[1], w1, memory_order_release);
+	atomic_store_explicit(&line->seq, seq + 2, memory_order_release);
+}
+
+static void quick_use(struct vtd_txn *t, const struct quick *q)
+{
+	t->legacy = field_get(VTD_RTADDR_TTM, t->live) == VTD_TTM_LEGACY;
+	t->fpd = q->w0 & QUICK0_FPD;
+	t->pasid = (uint32_t)field_get(QUICK1_PASID, q->w1);
+	t->xlat.ptr = q->w0 & QUICK0_PTR;
+	t->xlat.did = (uint16_t)field_get(QUICK1_DID, q->w1);
+	t->xlat.pgtt = (uint8_t)field_get(QUICK0_PGTT, q->w0);
+	t->xlat.levels = (uint8_t)field_get(QUICK0_LEVELS, q->w0);
+	t->xlat.width = (uint8_t)field_get(QUICK1_WIDTH, q->w1);
+	t->xlat.pwsnp = q->w0 & QUICK0_PWSNP;
+}
+
+/* What @line says of the page of the request; neither page is of the interrupt range. */
+static void front_fill(struct vtd_txn *t, const struct iotlb_line *line, uint64_t pa)
+{
+	uint64_t page = t->req->iova & FRONT_ADDR;
+	struct front_line *front;
+
+	if (!t->tag || in_interrupt_range(page) || choose(CHOICE_FILL, 2))
+		return;
+	front = front_line(t->req->agent, page, t->tag);
+	front->page = page;
+	front->tag = t->tag;
+	front->stamp = t->stamp;
+	/* D is set before the first write: it goes the long way. */
+	front->pa = (pa & FRONT_ADDR) | (line->r ? FRONT_R : 0) | (line->w && line->dirty ? FRONT_W : 0);
+}
+
+/* The tag of front lines for this transaction; 0: it has none. */
+static uint64_t txn_tag(const struct vtd_txn *t)
+{
+	struct quick q;
+
+	if (!t->req->agent || !t->req->agent->own || !t->model->unit || !t->model->caching)
+		return 0;
+	q.w0 = field_put(QUICK0_PGTT, t->xlat.pgtt);
+	q.w1 = field_put(QUICK1_DID, t->xlat.did) | field_put(QUICK1_PASID, t->pasid) |
+	       field_put(QUICK1_WIDTH, t->xlat.width);
+	return front_tag(t->model, &q);
+}
+
 static enum vtd_reason translate(struct vtd_txn *t, uint64_t *pa)
 {
 	struct iotlb_line line = { .iova = t->req->iova };
 	bool use_cache = t->model->caching;
 	enum vtd_reason reason = check_input(t);
-	bool fill = false;
+	bool fill = false, keep = use_cache;
 
 	if (reason)
 		return reason;
 	line.did = t->xlat.did;
 	line.pasid = t->pasid;
+	front_way_look(t);
 	if (!use_cache || !hit(t, &line, &reason)) {
 		line.type = iotlb_type(t);
 		reason = walk(t, &line);
-		fill = use_cache && (line.type != IOTLB_PASS || t->model->cache_pass);
+		fill = keep = use_cache && (line.type != IOTLB_PASS || t->model->cache_pass);
 	}
 	if (reason)
 		return reason;
@@ -347,34 +464,163 @@ static enum vtd_reason translate(struct vtd_txn *t, uint64_t *pa)
 		choice_interleave(CHOICE_FILL);
 	if (fill && !choose(CHOICE_FILL, 2))
 		iotlb_fill(&t->model->cache, t->stamp, &line);
+	if (keep)
+		front_fill(t, &line, *pa);
 	return VTD_OK;
 }
 
-int vtd_translate(struct uiommu_port *port, const struct dma_req *req, struct dma_res *res)
+/* A request that the short cuts do not answer. @q: NULL, or what the quick line says. */
+static __attribute__((noinline)) int translate_slowly(struct vtd_port *port, const struct dma_req *req,
+						      uint64_t stamp, uint64_t live, const struct quick *q,
+						      struct dma_res *res)
 {
-	struct vtd_model *m = vtd_model(port->hw);
-	struct vtd_txn t = { .model = m, .port = (struct vtd_port *)(void *)port, .req = req };
+	struct vtd_model *m = vtd_model(port->port.hw);
+	struct vtd_txn t = { .model = m, .port = port, .req = req, .stamp = stamp, .live = live };
 	enum vtd_reason reason = VTD_OK;
 
-	t.stamp = cache_begin(&m->cache);
-	t.live = atomic_load_explicit(&m->live, memory_order_acquire);
-	*res = (struct dma_res) { .pa = req->iova };
+	*res = (struct dma_res){ .pa = req->iova };
 	if (req->pasid == UIOMMU_NO_PASID && in_interrupt_range(req->iova)) {
 		/* 3.14: an aligned dword write is an interrupt message and is not translated. */
 		res->interrupt = req->access == UIOMMU_WRITE && req->len == 4 && req->iova % 4 == 0;
-		if (res->interrupt || !(t.live & VTD_LIVE_TES))
+		if (res->interrupt || !(live & VTD_LIVE_TES))
 			return 0;
 		reason = VTD_INT_RANGE;
 	}
-	if (!(t.live & VTD_LIVE_TES))
+	if (!(live & VTD_LIVE_TES))
 		return 0;
-	if (!reason)
+	if (!reason && q) {
+		quick_use(&t, q);
+	} else if (!reason) {
 		reason = vtd_config_lookup(&t);
-	if (!reason)
+		if (!reason)
+			quick_fill(&t);
+	}
+	if (!reason) {
+		t.tag = txn_tag(&t);
 		reason = translate(&t, &res->pa);
+	}
 	if (!reason)
 		return 0;
 	res->reason = reason;
 	vtd_record_fault(m, &t, reason);
 	return -EFAULT;
+}
+
+int vtd_translate(struct uiommu_port *port, const struct dma_req *req, struct dma_res *res)
+{
+	struct vtd_model *m = vtd_model(port->hw);
+	struct vtd_port *p = (struct vtd_port *)(void *)port;
+	uint64_t stamp = cache_begin(&m->cache);
+	uint64_t live = atomic_load_explicit(&m->live, memory_order_acquire);
+	struct front_line *front;
+	struct quick q;
+	uint64_t tag;
+
+	if (!quick_read(p, req->pasid, stamp, live, &q))
+		return translate_slowly(p, req, stamp, live, NULL, res);
+	if (req->agent && req->agent->own) {
+		tag = front_tag(m, &q);
+		front = front_line(req->agent, req->iova, tag);
+		if (front_hit(&m->cache, front, req->iova, tag, front_right(req->access), quick_gen(m, &q)) &&
+		    !choose(CHOICE_HIT, 2)) {
+			res->pa = front_pa(front, req->iova);
+			res->interrupt = false;
+			return 0;
+		}
+	}
+	return translate_slowly(p, req, stamp, live, &q, res);
+}
+
+/* What all requests of a list have in common, as of stamp and live. */
+struct list_state {
+	uint64_t stamp, live, tag;
+	_Atomic uint64_t *gen;
+	bool quick;
+	struct quick q;
+};
+
+static void list_look(struct vtd_port *port, const struct dma_req *req, struct list_state *s)
+{
+	struct vtd_model *m = vtd_model(port->port.hw);
+
+	s->stamp = cache_begin(&m->cache);
+	s->live = atomic_load_explicit(&m->live, memory_order_acquire);
+	s->quick = req->agent && req->agent->own &&
+		   quick_read(port, req->pasid, s->stamp, s->live, &s->q);
+	s->tag = s->quick ? front_tag(m, &s->q) : 0;
+	s->gen = s->quick ? quick_gen(m, &s->q) : NULL;
+}
+
+static inline bool list_current(struct vtd_model *m, const struct list_state *s)
+{
+	return cache_begin(&m->cache) == s->stamp && atomic_load_explicit(&m->live, memory_order_acquire) == s->live;
+}
+
+/*
+ * Those from the i-th on that the short cuts answer; the number of the first that they do
+ * not. Each is a transaction that begins now: what they share counts as long as the stamp
+ * is its.
+ */
+static inline size_t list_run(struct vtd_model *m, const struct dma_req *req, const struct list_state *s,
+			      const uiommu_iova_t *iova, uiommu_pa_t *pa, size_t i, size_t n)
+{
+	uint64_t right = front_right(req->access), tag = s->tag, stamp = s->stamp, live = s->live;
+	struct uiommu_agent *agent = req->agent;
+	_Atomic uint64_t *gen = s->gen;
+
+	for (; i < n; i++) {
+		const struct front_line *front = front_line(agent, iova[i], tag);
+
+		if (!front_hit(&m->cache, front, iova[i], tag, right, gen) || cache_begin(&m->cache) != stamp ||
+		    atomic_load_explicit(&m->live, memory_order_acquire) != live || choose(CHOICE_HIT, 2))
+			break;
+		pa[i] = front_pa(front, iova[i]);
+		choice_interleave(CHOICE_WALK);
+	}
+	return i;
+}
+
+/* Who misses once misses again: what the next but one will look at. */
+#define LIST_AHEAD 2
+
+static void list_prefetch(struct vtd_model *m, const struct dma_req *req, const struct list_state *s,
+			  uiommu_iova_t iova)
+{
+	__builtin_prefetch(front_line(req->agent, iova, s->tag), 1);
+	iotlb_prefetch(&m->cache, iova, (uint16_t)field_get(QUICK1_DID, s->q.w1));
+}
+
+size_t vtd_translate_list(struct uiommu_port *port, const struct dma_req *like, const uiommu_iova_t *iova,
+			  uiommu_pa_t *pa, size_t n, uint32_t *reason)
+{
+	struct vtd_model *m = vtd_model(port->hw);
+	struct vtd_port *p = (struct vtd_port *)(void *)port;
+	struct dma_req req = *like;
+	struct list_state s;
+	struct dma_res res;
+	size_t i = 0;
+
+	list_look(p, &req, &s);
+	while (i < n) {
+		if (s.quick)
+			i = list_run(m, &req, &s, iova, pa, i, n);
+		if (i == n)
+			break;
+		if (!list_current(m, &s)) {
+			list_look(p, &req, &s);
+			continue;
+		}
+		if (s.quick && n - i > LIST_AHEAD)
+			list_prefetch(m, &req, &s, iova[i + LIST_AHEAD]);
+		req.iova = iova[i];
+		if (translate_slowly(p, &req, s.stamp, s.live, s.quick ? &s.q : NULL, &res)) {
+			*reason = res.reason;
+			break;
+		}
+		pa[i++] = res.pa;
+		choice_interleave(CHOICE_WALK);
+		if (!s.quick)
+			list_look(p, &req, &s);
+	}
+	return i;
 }
