@@ -164,22 +164,23 @@ static bool is_plain(const char *s)
 /* No control characters in any string; keys are never printed. */
 static bool all_plain(const json_t *json)
 {
-	const char *key;
-	json_t *item;
+	json_t *object, *item;
+	void *iter;
 	size_t i;
 
 	switch (json_typeof(json)) {
 	case JSON_STRING:
 		return is_plain(json_string_value(json));
 	case JSON_ARRAY:
-		json_array_foreach(json, i, item)
+		for (i = 0; (item = json_array_get(json, i)); i++)
 			if (!all_plain(item))
 				return false;
 		return true;
 	case JSON_OBJECT:
-		/* The iterator takes no const, and changes nothing. */
-		json_object_foreach((json_t *)(uintptr_t)json, key, item)
-			if (!all_plain(item))
+		/* Iterators take no const, and change nothing. */
+		object = (json_t *)(uintptr_t)json;
+		for (iter = json_object_iter(object); iter; iter = json_object_iter_next(object, iter))
+			if (!all_plain(json_object_iter_value(iter)))
 				return false;
 		return true;
 	default:
@@ -215,7 +216,7 @@ static void print_domain(const json_t *d, const struct cli_term *term)
 		return;
 	printf("  page table at %s, %s bytes mapped\n", text(d, "root"),
 	       cli_count(a, sizeof(a), (uint64_t)number(d, "mapped_bytes")));
-	json_array_foreach(levels, i, level)
+	for (i = 0; (level = json_array_get(levels, i)); i++)
 		printf("    level %lld  %10s table%s  %12s leaves\n", (long long)number(level, "level"),
 		       cli_count(a, sizeof(a), (uint64_t)number(level, "tables")),
 		       number(level, "tables") == 1 ? " " : "s",
@@ -237,11 +238,11 @@ static void print_entry(const json_t *entry, const struct cli_term *term)
 
 	printf("    %s (%s) at %s\n      %s%s%s\n", text(entry, "name"), text(entry, "section"),
 	       text(entry, "address"), cli_good(term), text(entry, "meaning"), cli_reset(term));
-	json_array_foreach(words, i, item)
+	for (i = 0; (item = json_array_get(words, i)); i++)
 		printf("%s%18s%s", i % 4 ? " " : "      ",
 		       json_is_string(item) ? json_string_value(item) : "?",
 		       i % 4 == 3 || i + 1 == json_array_size(words) ? "\n" : "");
-	json_array_foreach(fields, i, item) {
+	for (i = 0; (item = json_array_get(fields, i)); i++) {
 		if (column > 60) {
 			putchar('\n');
 			column = 0;
@@ -270,7 +271,7 @@ static void print_attachment(const json_t *attachment, json_int_t group_domain, 
 	if (json_is_true(json_object_get(attachment, "deferred")))
 		printf(", deferred");
 	putchar('\n');
-	json_array_foreach(json_object_get(attachment, "entries"), i, entry)
+	for (i = 0; (entry = json_array_get(json_object_get(attachment, "entries"), i)); i++)
 		print_entry(entry, term);
 }
 
@@ -284,7 +285,7 @@ static void print_group(const json_t *group, const struct cli_term *term)
 	       (long long)number(group, "default_domain"),
 	       json_is_true(json_object_get(group, "prepared")) ? ", a replacement is prepared" : "",
 	       json_is_true(json_object_get(group, "owned")) ? ", owned" : "");
-	json_array_foreach(json_object_get(group, "attachments"), i, attachment)
+	for (i = 0; (attachment = json_array_get(json_object_get(group, "attachments"), i)); i++)
 		print_attachment(attachment, number(group, "domain"), term);
 }
 
@@ -297,12 +298,12 @@ void state_print(const json_t *state, const struct cli_term *term)
 	       (long long)number(state, "pid"));
 	if (!json_array_size(iommus))
 		printf("no IOMMU at the moment: it is between two runs\n");
-	json_array_foreach(iommus, i, iommu) {
+	for (i = 0; (iommu = json_array_get(iommus, i)); i++) {
 		printf("%s%s%s%s\n\n", text(iommu, "driver"), *text(iommu, "mode") ? ", " : "",
 		       text(iommu, "mode"), *text(iommu, "mode") ? " mode" : "");
-		json_array_foreach(json_object_get(iommu, "domains"), k, item)
+		for (k = 0; (item = json_array_get(json_object_get(iommu, "domains"), k)); k++)
 			print_domain(item, term);
-		json_array_foreach(json_object_get(iommu, "groups"), k, item)
+		for (k = 0; (item = json_array_get(json_object_get(iommu, "groups"), k)); k++)
 			print_group(item, term);
 	}
 }

@@ -92,6 +92,13 @@ static void parse_number(struct argp_state *state, const char *name, const char 
 			   (unsigned long long)min, (unsigned long long)max);
 }
 
+static void parse_file(struct argp_state *state, struct swap *s, const char *arg)
+{
+	if (strlen(arg) >= sizeof(s->path))
+		argp_error(state, "--file: the path is longer than %zu characters", sizeof(s->path) - 1);
+	s->file = arg;
+}
+
 static void parse_mutant(struct argp_state *state, struct swap *s, const char *arg)
 {
 	char names[512] = "";
@@ -177,10 +184,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'f':
-		if (strlen(arg) >= sizeof(s->path))
-			argp_error(state, "--file: the path is longer than %zu characters",
-				   sizeof(s->path) - 1);
-		s->file = arg;
+		parse_file(state, s, arg);
 		break;
 	case OPT_OUTPUT:
 		s->output = arg;
