@@ -56,65 +56,87 @@ static unsigned int none_on_new(struct rig *rig, struct group_of *g, uint64_t ol
 	return parked;
 }
 
-/* The device that the group's attachment is asked of. */
-static struct rig_dev *head(struct group_of *g)
+/* A group that is on one domain, with its RIDs or one PASID, and another domain. */
+struct scene {
+	struct rig rig;
+	struct group_of g;
+	struct uiommu_domain *a, *b;
+	uint64_t wa, wb;
+};
+
+#define SOME_PASID 0x55u
+
+static void scene_begin(struct scene *s, const struct rig_opts *o, enum rig_domain from, enum rig_domain to,
+			unsigned int n)
 {
-	return &g->d[0];
+	rig_begin(&s->rig, o);
+	if (o->max_pasids)
+		s->rig.pasid = SOME_PASID;
+	group_begin(&s->rig, &s->g, n);
+	s->a = rig_domain(&s->rig, from, &s->wa);
+	s->b = rig_domain(&s->rig, to, &s->wb);
+	assert_int_equal(rig_replace(&s->rig, &s->g.d[0], s->a, NULL, NULL), 0);
+	all_read(&s->rig, &s->g, s->wa);
 }
 
-/* One replacement with the k-th descriptor refused and @more after it. True if any was. */
-static bool refuse(const struct rig_opts *o, uint32_t pasid, enum rig_domain from, enum rig_domain to,
-		   unsigned int n, unsigned int k, unsigned int more)
+static int scene_replace(struct scene *s, struct uiommu_domain *to)
 {
-	struct uiommu_domain *a, *b;
-	struct group_of g;
+	return rig_replace(&s->rig, &s->g.d[0], to, NULL, NULL);
+}
+
+static void scene_end(struct scene *s)
+{
+	rig_detach(&s->rig, &s->g.d[0]);
+	group_end(&s->g);
+	rig_domain_free(s->a);
+	rig_domain_free(s->b);
+	rig_end(&s->rig);
+}
+
+static const struct rig_opts scalable = { .mode = UIOMMU_VTD_SCALABLE };
+static const struct rig_opts legacy = { .mode = UIOMMU_VTD_LEGACY };
+static const struct rig_opts with_pasids = { .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 128 };
+
+/* One replacement with the k-th descriptor refused and @more after it. True if any was. */
+static bool refuse(const struct rig_opts *o, enum rig_domain from, enum rig_domain to, unsigned int n,
+		   unsigned int k, unsigned int more)
+{
 	unsigned int parked;
-	uint64_t wa, wb;
-	struct rig rig;
+	struct scene s;
 	bool hit;
 	int err;
 
-	rig_begin(&rig, o);
-	rig.pasid = pasid;
-	group_begin(&rig, &g, n);
-	a = rig_domain(&rig, from, &wa);
-	b = rig_domain(&rig, to, &wb);
-	assert_int_equal(rig_replace(&rig, head(&g), a, NULL, NULL), 0);
-	all_read(&rig, &g, wa);
-	rig.rearm = more;
-	rig.rearm_at = 1;
-	vtd_model_fail_descriptor(rig.hw, k, VTD_FAIL_IQE);
-	err = rig_replace(&rig, head(&g), b, NULL, NULL);
-	rig.rearm = 0;
-	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
-	hit = rig.events[UIOMMU_EVENT_QUEUE_ERROR];
+	scene_begin(&s, o, from, to, n);
+	s.rig.rearm = more;
+	s.rig.rearm_at = 1;
+	vtd_model_fail_descriptor(s.rig.hw, k, VTD_FAIL_IQE);
+	err = scene_replace(&s, s.b);
+	s.rig.rearm = 0;
+	vtd_model_fail_descriptor(s.rig.hw, 1, VTD_FAIL_NONE);
+	hit = s.rig.events[UIOMMU_EVENT_QUEUE_ERROR];
 	if (err) {
 		assert_true(hit);
 		assert_int_equal(err, -EIO);
-		parked = none_on_new(&rig, &g, wa);
-		assert_int_equal(parked, wa == BLOCKED ? n : rig.events[UIOMMU_EVENT_PARKED]);
+		parked = none_on_new(&s.rig, &s.g, s.wa);
+		assert_int_equal(parked, s.wa == BLOCKED ? n : s.rig.events[UIOMMU_EVENT_PARKED]);
 		/* Each way back begins right behind what failed: it worked unless that was refused too. */
-		if (!rig.refused_in_turn)
-			assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
+		if (!s.rig.refused_in_turn)
+			assert_int_equal(s.rig.events[UIOMMU_EVENT_PARKED], 0);
 	} else {
-		all_read(&rig, &g, wb);
-		assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
+		all_read(&s.rig, &s.g, s.wb);
+		assert_int_equal(s.rig.events[UIOMMU_EVENT_PARKED], 0);
 	}
 	/* What fails once and not again is no failure, for one device as for many. */
 	if (!more)
 		assert_int_equal(err, 0);
-	assert_int_equal(rig.events[UIOMMU_EVENT_QUARANTINED], 0);
+	assert_int_equal(s.rig.events[UIOMMU_EVENT_QUARANTINED], 0);
 	/* The queue and the group go on. */
-	rig_detach(&rig, head(&g));
-	assert_int_equal(rig_attach(&rig, head(&g), b, NULL), 0);
-	all_read(&rig, &g, wb);
-	assert_int_equal(rig_replace(&rig, head(&g), a, NULL, NULL), 0);
-	all_read(&rig, &g, wa);
-	rig_detach(&rig, head(&g));
-	group_end(&g);
-	rig_domain_free(a);
-	rig_domain_free(b);
-	rig_end(&rig);
+	rig_detach(&s.rig, &s.g.d[0]);
+	assert_int_equal(rig_attach(&s.rig, &s.g.d[0], s.b, NULL), 0);
+	all_read(&s.rig, &s.g, s.wb);
+	assert_int_equal(scene_replace(&s, s.a), 0);
+	all_read(&s.rig, &s.g, s.wa);
+	scene_end(&s);
 	return hit;
 }
 
@@ -138,9 +160,7 @@ static void each_descriptor_refused(void **state)
 		for (unsigned int n = 1; n <= DEVS; n += 2)
 			for (unsigned int more = 0; more < 3; more++)
 				for (unsigned int k = 1;
-				     refuse(&cases[c].o, cases[c].o.max_pasids ? 0x55 : UIOMMU_NO_PASID,
-					    cases[c].from, cases[c].to, n, k, more);
-				     k++)
+				     refuse(&cases[c].o, cases[c].from, cases[c].to, n, k, more); k++)
 					assert_true(k < 100);
 }
 
@@ -150,34 +170,24 @@ static void each_descriptor_refused(void **state)
  */
 static void twice_refused_stays_on_old(void **state)
 {
-	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
-		struct uiommu_domain *a, *b;
-		struct uiommu_report report;
-		struct group_of g;
-		struct rig rig;
-		uint64_t wa, wb;
+	static const struct rig_opts *const opts[] = { &scalable, &legacy, &with_pasids };
 
-		rig_begin(&rig, &(struct rig_opts){ .mode = (enum uiommu_vtd_mode)mode });
-		group_begin(&rig, &g, 1);
-		a = rig_domain(&rig, D_SECOND_A, &wa);
-		b = rig_domain(&rig, D_SECOND_B, &wb);
-		assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
-		all_read(&rig, &g, wa);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct uiommu_report report;
+		struct scene s;
+
+		scene_begin(&s, opts[i], D_SECOND_A, D_SECOND_B, 1);
 		/* What replaces the refused one, 2 to the try's end, 4 of the way back: the next try. */
-		rig.rearm = 1;
-		rig.rearm_at = 8;
-		vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_IQE);
-		assert_int_equal(uiommu_group_replace_domain(g.d[0].group, b, NULL, &report), -EIO);
-		assert_ptr_equal(report.refused, g.d[0].dev);
-		assert_int_equal(rig.refused, 2);
-		assert_int_equal(rig.refused_in_turn, 0);
-		assert_int_equal(rig.events[UIOMMU_EVENT_PARKED], 0);
-		all_read(&rig, &g, wa);
-		uiommu_detach_group(g.d[0].group);
-		group_end(&g);
-		rig_domain_free(a);
-		rig_domain_free(b);
-		rig_end(&rig);
+		s.rig.rearm = 1;
+		s.rig.rearm_at = 8;
+		vtd_model_fail_descriptor(s.rig.hw, 1, VTD_FAIL_IQE);
+		assert_int_equal(rig_replace(&s.rig, &s.g.d[0], s.b, NULL, &report), -EIO);
+		assert_ptr_equal(report.refused, s.g.d[0].dev);
+		assert_int_equal(s.rig.refused, 2);
+		assert_int_equal(s.rig.refused_in_turn, 0);
+		assert_int_equal(s.rig.events[UIOMMU_EVENT_PARKED], 0);
+		all_read(&s.rig, &s.g, s.wa);
+		scene_end(&s);
 	}
 }
 
@@ -250,61 +260,188 @@ static void detach_with_refusals(void **state)
 				detach_refused(n, k, more);
 }
 
-static void hanging_queue(void **state)
+/*
+ * The queue hangs at the k-th descriptor of a replacement: before it, in the middle of a
+ * plan, or with the last flush. False: there are no so many.
+ */
+static bool hang(const struct rig_opts *o, enum rig_domain to, unsigned int k)
 {
-	struct uiommu_domain *a, *b;
-	struct group_of g;
-	uint64_t wa, wb;
-	struct rig rig;
+	struct vtdd_domain *a, *b;
+	struct scene s;
 	int err;
 
-	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
-	to_vtdd(rig.iommu)->queue.timeout_ns = 2000000;
-	group_begin(&rig, &g, 2);
-	a = rig_domain(&rig, D_SECOND_A, &wa);
-	b = rig_domain(&rig, D_SECOND_B, &wb);
-	assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
-	all_read(&rig, &g, wa);
-	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_HANG);
-	err = uiommu_group_replace_domain(g.d[0].group, b, NULL, NULL);
+	scene_begin(&s, o, D_SECOND_A, to, 2);
+	to_vtdd(s.rig.iommu)->queue.timeout_ns = 1000000;
+	a = to_vtdd_domain(s.a);
+	b = to_vtdd_domain(s.b);
+	vtd_model_fail_descriptor(s.rig.hw, k, VTD_FAIL_HANG);
+	err = scene_replace(&s, s.b);
+	if (!err) {
+		vtd_model_fail_descriptor(s.rig.hw, 1, VTD_FAIL_NONE);
+		all_read(&s.rig, &s.g, s.wb);
+		scene_end(&s);
+		return false;
+	}
 	assert_int_equal(err, -ETIMEDOUT);
 	/* Not even parking worked: hardware may reach both, so both are kept. */
-	assert_true(rig.events[UIOMMU_EVENT_QUARANTINED] > 0);
-	assert_true(a->quarantined && b->quarantined);
-	assert_int_equal(to_vtdd_domain(a)->attached, 2);
-	assert_int_equal(to_vtdd_domain(b)->attached, 2);
-	assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), -ETIMEDOUT);
+	assert_true(s.rig.events[UIOMMU_EVENT_QUARANTINED] > 0);
+	assert_true(s.a->quarantined && s.b->quarantined);
+	assert_int_equal(a->attached, 2);
+	assert_int_equal(b->attached, 2);
+	assert_int_equal(uiommu_unmap(s.a, RIG_IOVA, 4096), -ETIMEDOUT);
+	/* A change that may fail is refused as long as hardware is where it likes. */
+	assert_int_equal(scene_replace(&s, s.b), -EIO);
 	/* It comes back to life: the devices are blocked at last. */
-	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_NONE);
-	uiommu_detach_group(g.d[0].group);
-	all_read(&rig, &g, BLOCKED);
-	assert_int_equal(to_vtdd_domain(a)->attached, 0);
-	assert_int_equal(to_vtdd_domain(b)->attached, 0);
-	group_end(&g);
-	rig_domain_free(a);
-	rig_domain_free(b);
-	rig_end(&rig);
+	vtd_model_fail_descriptor(s.rig.hw, 1, VTD_FAIL_NONE);
+	rig_detach(&s.rig, &s.g.d[0]);
+	all_read(&s.rig, &s.g, BLOCKED);
+	assert_int_equal(a->attached + b->attached, 0);
+	assert_int_equal(a->list.n + b->list.n, 0);
+	scene_end(&s);
+	return true;
+}
+
+static void hanging_queue(void **state)
+{
+	static const struct rig_opts *const opts[] = { &scalable, &legacy, &with_pasids };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		for (unsigned int to = D_SECOND_B; to <= D_FIRST_A; to++) {
+			unsigned int k = 1;
+
+			if (to == D_FIRST_A && opts[i] == &legacy)
+				continue;
+			while (hang(opts[i], (enum rig_domain)to, k))
+				k++;
+			/* Context or PASID cache, IOTLB, wait; in steps two rounds. */
+			assert_true(k > (to == D_FIRST_A ? 5 : 3));
+		}
+	}
 }
 
 /* Everything stays hung to the end: what could not be proven free is freed when the unit is off. */
 static void hung_for_ever(void **state)
 {
-	struct uiommu_domain *a;
-	struct group_of g;
-	struct rig rig;
-	uint64_t wa;
+	static const struct rig_opts *const opts[] = { &scalable, &legacy, &with_pasids };
 
-	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
-	to_vtdd(rig.iommu)->queue.timeout_ns = 1000000;
-	group_begin(&rig, &g, 2);
-	a = rig_domain(&rig, D_SECOND_A, &wa);
-	assert_int_equal(uiommu_attach_group(g.d[0].group, a, NULL), 0);
-	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_HANG);
-	rig.hung = true;
-	uiommu_detach_group(g.d[0].group);
-	group_end(&g);
-	rig_domain_free(a);
-	rig_end(&rig);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct scene s;
+
+		scene_begin(&s, opts[i], D_SECOND_A, D_SECOND_B, 2);
+		to_vtdd(s.rig.iommu)->queue.timeout_ns = 1000000;
+		vtd_model_fail_descriptor(s.rig.hw, 1, VTD_FAIL_HANG);
+		s.rig.hung = true;
+		scene_end(&s);
+	}
+}
+
+/* ---- RIDs and PASIDs of a group in one transaction ---- */
+
+#define PARTS 3 /* the group itself and two PASIDs */
+
+struct mixed {
+	struct rig rig;
+	struct group_of g;
+	struct uiommu_domain *from[PARTS], *to[PARTS];
+	uint64_t old[PARTS], new[PARTS];
+	struct uiommu_attach_handle handle[PARTS];
+};
+
+static const uint32_t parts[PARTS] = { UIOMMU_NO_PASID, SOME_PASID, 0x7F };
+
+static void mixed_begin(struct mixed *m)
+{
+	static const enum rig_domain from[PARTS] = { D_SECOND_A, D_FIRST_A, D_IDENTITY };
+	static const enum rig_domain to[PARTS] = { D_FIRST_B, D_SECOND_B, D_SECOND_A };
+
+	memset(m->handle, 0, sizeof(m->handle));
+	rig_begin(&m->rig, &with_pasids);
+	group_begin(&m->rig, &m->g, 2);
+	for (unsigned int i = 0; i < PARTS; i++) {
+		m->from[i] = rig_domain(&m->rig, from[i], &m->old[i]);
+		m->to[i] = rig_domain(&m->rig, to[i], &m->new[i]);
+		m->rig.pasid = parts[i];
+		assert_int_equal(rig_attach(&m->rig, &m->g.d[0], m->from[i], NULL), 0);
+	}
+}
+
+static void mixed_end(struct mixed *m)
+{
+	for (unsigned int i = 0; i < PARTS; i++) {
+		m->rig.pasid = parts[i];
+		rig_detach(&m->rig, &m->g.d[0]);
+		all_read(&m->rig, &m->g, BLOCKED);
+	}
+	group_end(&m->g);
+	for (unsigned int i = 0; i < PARTS; i++) {
+		assert_int_equal(to_vtdd_domain(m->from[i])->attached + to_vtdd_domain(m->to[i])->attached, 0);
+		rig_domain_free(m->from[i]);
+		rig_domain_free(m->to[i]);
+	}
+	rig_end(&m->rig);
+}
+
+static int mixed_replace(struct mixed *m, struct uiommu_report *report)
+{
+	struct uiommu_replace_target t[PARTS];
+	struct uiommu_txn *txn;
+
+	for (unsigned int i = 0; i < PARTS; i++)
+		t[i] = (struct uiommu_replace_target){ m->g.d[0].group, parts[i], m->to[i], &m->handle[i] };
+	assert_int_equal(uiommu_replace_prepare(m->rig.ctx, t, PARTS, NULL, &txn, report), 0);
+	return uiommu_replace_commit(txn, report);
+}
+
+/* All parts arrive, or none does: those that are not on their old domain are parked. */
+static bool mixed_refuse(unsigned int k, unsigned int more)
+{
+	struct uiommu_report report;
+	unsigned int parked = 0;
+	struct mixed m;
+	bool hit;
+	int err;
+
+	mixed_begin(&m);
+	m.rig.rearm = more;
+	m.rig.rearm_at = 1;
+	vtd_model_fail_descriptor(m.rig.hw, k, VTD_FAIL_IQE);
+	err = mixed_replace(&m, &report);
+	m.rig.rearm = 0;
+	vtd_model_fail_descriptor(m.rig.hw, 1, VTD_FAIL_NONE);
+	hit = m.rig.events[UIOMMU_EVENT_QUEUE_ERROR];
+	assert_true(hit || !err);
+	for (unsigned int i = 0; i < PARTS; i++) {
+		m.rig.pasid = parts[i];
+		if (err)
+			parked += none_on_new(&m.rig, &m.g, m.old[i]);
+		else
+			all_read(&m.rig, &m.g, m.new[i]);
+	}
+	assert_int_equal(parked, m.rig.events[UIOMMU_EVENT_PARKED]);
+	assert_int_equal(m.rig.events[UIOMMU_EVENT_QUARANTINED], 0);
+	if (!more)
+		assert_int_equal(err, 0);
+	mixed_end(&m);
+	return hit;
+}
+
+static void mixed_transaction(void **state)
+{
+	struct uiommu_report report;
+	struct mixed m;
+	unsigned int k = 1;
+
+	/* Both devices, RIDs and PASIDs: as many waits as the longest plan has syncs. */
+	mixed_begin(&m);
+	rig_clear(&m.rig);
+	assert_int_equal(mixed_replace(&m, &report), 0);
+	assert_int_equal(report.gap, UIOMMU_GAP_NONE);
+	assert_int_equal(m.rig.n_waits, 2);
+	assert_int_equal(report.stores, m.rig.stores);
+	mixed_end(&m);
+	for (unsigned int more = 0; more < 4; more++, k = 1)
+		while (mixed_refuse(k, more))
+			k++;
 }
 
 /* The tables of an unmap whose flush was refused are kept until no device can hold them. */
@@ -532,6 +669,7 @@ int main(void)
 		cmocka_unit_test(detach_with_refusals),
 		cmocka_unit_test(hanging_queue),
 		cmocka_unit_test(hung_for_ever),
+		cmocka_unit_test(mixed_transaction),
 		cmocka_unit_test(unmap_refused),
 		cmocka_unit_test(unmap_again_flushes_what_failed),
 		cmocka_unit_test(failed_map_tells_of_failed_flush),

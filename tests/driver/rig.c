@@ -325,15 +325,21 @@ int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
 int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
 		const struct uiommu_replace_opts *opts, struct uiommu_report *report)
 {
+	int err;
+
 	if (rig->pasid == UIOMMU_NO_PASID)
 		return uiommu_group_replace_domain(d->group, domain, opts, report);
 	if (uiommu_domain_type(domain) == UIOMMU_DOMAIN_BLOCKED) {
 		uiommu_detach_pasid(d->group, rig->pasid);
 		return 0;
 	}
-	if (!uiommu_pasid_domain(d->group, rig->pasid))
-		return uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(d), report);
-	return uiommu_replace_pasid(d->group, rig->pasid, domain, next_handle(d), opts, report);
+	if (uiommu_pasid_domain(d->group, rig->pasid))
+		err = uiommu_replace_pasid(d->group, rig->pasid, domain, next_handle(d), opts, report);
+	else
+		err = uiommu_attach_pasid(d->group, rig->pasid, domain, next_handle(d), report);
+	/* After a failure it has the old one. */
+	d->turn ^= err != 0;
+	return err;
 }
 
 void rig_detach(struct rig *rig, struct rig_dev *d)
