@@ -60,17 +60,18 @@ static int change_begin(struct uiommu_group *group, const struct core_change *ch
 }
 
 /* Whether the devices let a change that may fail go to @to. */
-static int change_check(struct uiommu_group *group, struct uiommu_domain *to, struct uiommu_report *plan)
+static int change_check(struct uiommu_group *group, struct uiommu_domain *to, struct uiommu_device *stuck,
+			struct uiommu_report *plan)
 {
-	struct uiommu_device *dev = group_stuck(group);
+	struct uiommu_device *dev = group->devices;
 
-	if (dev)
-		return report_refuse(plan, dev, -EIO, "device " RID_FMT " could not be blocked earlier: "
-				     "detach first", RID_ARGS(dev->rid));
+	if (stuck)
+		return report_refuse(plan, stuck, -EIO, "device " RID_FMT " could not be blocked earlier: "
+				     "detach first", RID_ARGS(stuck->rid));
 	if (to != group->iommu->blocking || !group->n_direct)
 		return 0;
-	for (dev = group->devices; !dev->require_direct; dev = dev->next)
-		;
+	while (!dev->require_direct)
+		dev = dev->next;
 	return report_refuse(plan, dev, -EINVAL, "device " RID_FMT " has direct mappings and must not be "
 			     "blocked", RID_ARGS(dev->rid));
 }
@@ -87,6 +88,7 @@ int group_set_domain(struct uiommu_group *group, struct core_change *change, str
 {
 	struct core_run run = { .iommu = group->iommu, .slots = group->slots };
 	struct uiommu_domain *to = change->to;
+	struct uiommu_device *stuck = NULL;
 	int err;
 
 	report_init(plan);
@@ -94,22 +96,22 @@ int group_set_domain(struct uiommu_group *group, struct core_change *change, str
 	if (err)
 		return err;
 	if (to == group->domain) {
-		change->grace = group_settle(group, to, change->handle, change->flags);
+		core_grace(group_settle(group, to, change->handle, change->flags));
 		return 0;
 	}
+	run.n = group_collect(group, to, change->flags, group->slots, &stuck);
 	if (!(change->flags & CORE_MUST_SUCCEED)) {
-		err = change_check(group, to, plan);
+		err = change_check(group, to, stuck, plan);
 		if (err)
 			return err;
 	}
-	run.n = group_collect(group, to, change->flags, group->slots);
 	/* Not freed meanwhile: a failure may have to quarantine it. */
 	atomic_store_explicit(&group->moving_to, to, memory_order_relaxed);
 	err = engine_prepare(&run, 1, change->flags, change->opts, plan);
 	if (!err)
 		err = engine_commit(&run, 1, change->flags, plan, change->times);
 	if (!err)
-		change->grace = group_settle(group, to, change->handle, change->flags);
+		core_grace(group_settle(group, to, change->handle, change->flags));
 	/* After group->domain, for those who read the two in the other order. */
 	atomic_store_explicit(&group->moving_to, NULL, memory_order_release);
 	if (to == group->iommu->blocking && group->n_direct && !err)
@@ -119,7 +121,9 @@ int group_set_domain(struct uiommu_group *group, struct core_change *change, str
 }
 
 /* Changes that may fail. */
-static int group_change(struct uiommu_group *group, struct core_change *change, struct uiommu_report *report)
+static inline __attribute__((always_inline)) int group_change(struct uiommu_group *group,
+							      struct core_change *change,
+							      struct uiommu_report *report)
 {
 	struct uiommu_domain *domain = change->to;
 	struct uiommu_report plan;
@@ -136,7 +140,6 @@ static int group_change(struct uiommu_group *group, struct core_change *change, 
 	lock_take(&group->lock);
 	err = group_set_domain(group, change, &plan);
 	lock_drop(&group->lock);
-	core_grace(change->grace);
 	if (!(change->flags & CORE_NEEDS_CORE_DOMAIN))
 		PROBE6(replace, group, domain, err, plan.gap, plan.strategy, UIOMMU_NO_PASID);
 	if (report)
@@ -198,7 +201,6 @@ static void group_force(struct uiommu_group *group, struct uiommu_domain *to)
 	}
 	group_set_domain(group, &change, &plan);
 	lock_drop(&group->lock);
-	core_grace(change.grace);
 }
 
 void uiommu_detach_group(struct uiommu_group *group)

@@ -26,7 +26,8 @@
  *     after a cancellation can still be locked by the commit that comes too late.
  *  7. What fault paths may find (devices by RID, groups of devices, PASIDs, handles) is
  *     freed, or given back to a caller, only a grace period after it was taken away. The
- *     wait comes after the locks were dropped.
+ *     wait comes before group->lock is dropped: who takes the lock afterwards and
+ *     finds a handle gone may have it back at once, whoever took it away.
  *  8. While dev->reset_depth, dev's RID and PASIDs are on blocking. Changes that may fail
  *     are refused (group->resetting), the others leave these attachments out.
  *  9. A device with carriers is in the group because it is an alias of that many others;
@@ -60,13 +61,13 @@ enum core_flags {
 #define CORE_PASID_BUCKETS 16
 
 struct uiommu_group {
+	/* What each change needs. */
 	struct uiommu_iommu *iommu;
-	struct core_listed listed;
-	bool gone;				/* destroyed: its domains are not its own any more */
-	struct uiommu_ctx *ctx;
 	struct lock lock;
-	struct uiommu_device *devices;		/* in order of adding */
-	unsigned int n_devices;
+	bool gone;				/* destroyed: its domains are not its own any more */
+	bool blocked;				/* put on blocking by a caller, not for lack of a default */
+	bool own_default;			/* default_domain is the core's: freed with its use */
+	unsigned int resetting;			/* devices between reset_prepare and reset_done */
 	/*
 	 * Current, never NULL; and where a change leads, NULL at rest. Written under lock. Neither
 	 * counts among the domain's users, which a replacement would pay locked instructions for:
@@ -74,17 +75,19 @@ struct uiommu_group {
 	 */
 	_Atomic(struct uiommu_domain *) domain, moving_to;
 	struct uiommu_domain *default_domain;	/* blocking when none was set */
-	bool blocked;				/* put on blocking by a caller, not for lack of a default */
-	bool own_default;			/* default_domain is the core's: freed with its use */
 	_Atomic(struct uiommu_attach_handle *) handle;	/* of the current attachment; read under RCU */
 	struct uiommu_txn *txn;			/* the prepared transaction that pins the group */
-	unsigned int resetting;			/* devices between reset_prepare and reset_done */
-	unsigned int n_aliases;			/* of n_devices: those that are aliases only */
+	struct core_slot **slots;		/* room for n_devices pointers: a change allocates nothing */
+	struct uiommu_device *devices;		/* in order of adding; linked by next */
 	unsigned int n_direct;			/* of n_devices: those with require_direct */
+	unsigned int n_devices;
+	/* The rest. */
+	unsigned int n_aliases;			/* of n_devices: those that are aliases only */
+	unsigned int n_slots;
+	struct core_listed listed;
+	struct uiommu_ctx *ctx;
 	const void *owner;			/* NULL: none */
 	unsigned int owner_count;		/* claims of the owner, or drivers that use the group */
-	struct core_slot **slots;		/* room for n_devices pointers: a change allocates nothing */
-	unsigned int n_slots;
 	_Atomic unsigned int refs;		/* memory only: the caller's and transactions' */
 	unsigned int n_pasids;
 	_Atomic(struct core_pasid *) pasids[CORE_PASID_BUCKETS];	/* read under RCU */
@@ -114,10 +117,9 @@ struct core_change {
 	const struct uiommu_replace_opts *opts;
 	unsigned int flags;
 	bool times;				/* the driver shall measure */
-	bool grace;				/* out: core_grace() is due when the locks are dropped */
 };
 
-/* After a handle was taken away and the locks were dropped: until no fault path can use it any more. */
+/* After a handle was taken away: until no fault path can use it any more. Group lock held. */
 static inline void core_grace(bool due)
 {
 	if (due)
@@ -131,7 +133,7 @@ struct core_bus {
 	_Atomic(struct uiommu_device *) dev[256];
 };
 
-/* What fault paths may still be looking at; to be freed when the locks are dropped. */
+/* What fault paths may still be looking at, to be freed before the lock is dropped. */
 struct core_grave {
 	struct uiommu_device *devices;		/* by next */
 	struct core_bus *buses;
@@ -172,7 +174,19 @@ int engine_commit(struct core_run *runs, unsigned int n, unsigned int flags, str
 int engine_unstick(struct core_att *att);
 
 /* Readies the slot of an attachment for a change to @to. */
-void slot_init(struct core_att *att, struct uiommu_domain *to);
+static inline void slot_init(struct core_att *att, struct uiommu_domain *to)
+{
+	att->slot = (struct core_slot){
+		.att = att,
+		.dev = att->dev,
+		.pasid = att->pasid,
+		.from = att->domain,
+		.to = to,
+		.state = SLOT_IDLE,
+		/* Of a deferred device hardware is as a previous owner left it. */
+		.where = att->dev->deferred && att->pasid == UIOMMU_NO_PASID ? NULL : att->domain,
+	};
+}
 
 /* Whether a change that may fail has to leave the group alone. 0, or -EBUSY and the reason in @plan. */
 int group_busy(const struct uiommu_group *group, struct uiommu_report *plan);
@@ -181,10 +195,12 @@ void group_unpin(struct uiommu_group *group);
 /*
  * group_collect - slots of the devices that a change of the group to @to concerns
  * @slots: room for n_devices
- * @flags: CORE_TO_DEFAULT matters. Returns their number. Group lock held.
+ * @flags: CORE_TO_DEFAULT matters
+ * @stuck: set to the first device that is left out because it is stuck, else left alone
+ * Returns their number. Group lock held.
  */
 unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to, unsigned int flags,
-			   struct core_slot **slots);
+			   struct core_slot **slots, struct uiommu_device **stuck);
 /* The first stuck device: a change that may fail is refused while there is one. NULL: none. */
 struct uiommu_device *group_stuck(struct uiommu_group *group);
 /*
@@ -198,8 +214,6 @@ bool group_settle(struct uiommu_group *group, struct uiommu_domain *to,
  * @plan: initialised by the callee. Group lock held. Errors as the public calls say.
  */
 int group_set_domain(struct uiommu_group *group, struct core_change *change, struct uiommu_report *plan);
-/* Another default domain for a group; with @own it is freed with its use. Errors as the public call says. */
-int group_change_default(struct uiommu_group *group, struct uiommu_domain *domain, bool own, bool *grace);
 void group_ref(struct uiommu_group *group);
 void group_unref(struct uiommu_group *group);
 /* A device with direct mappings is on blocking after all: an event. */

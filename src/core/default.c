@@ -131,7 +131,7 @@ static int map_direct(struct uiommu_group *group, struct uiommu_domain *domain, 
  * core's that is not used any more, to be freed by the caller. Group lock held.
  */
 static int change_default(struct uiommu_group *group, struct uiommu_domain *domain, bool own,
-			  struct uiommu_domain **old, bool *grace)
+			  struct uiommu_domain **old)
 {
 	struct core_change change = { .to = domain, .flags = CORE_TO_DEFAULT };
 	struct resv_undo *undo = NULL;
@@ -146,7 +146,6 @@ static int change_default(struct uiommu_group *group, struct uiommu_domain *doma
 	/* A group that waits on its default follows it; one that was blocked stays blocked. */
 	if (!err && !group->blocked)
 		err = group_set_domain(group, &change, &plan);
-	*grace = change.grace;
 	if (err) {
 		resv_undo(domain, undo);
 		return err;
@@ -164,7 +163,6 @@ static int change_default(struct uiommu_group *group, struct uiommu_domain *doma
 int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_domain *domain)
 {
 	struct uiommu_domain *old = NULL;
-	bool grace = false;
 	int err;
 
 	if (!group || !domain || domain->iommu != group->iommu)
@@ -174,10 +172,9 @@ int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_do
 	if (!err && domain != group->default_domain) {
 		err = domain_check(group, domain);
 		if (!err)
-			err = change_default(group, domain, false, &old, &grace);
+			err = change_default(group, domain, false, &old);
 	}
 	lock_drop(&group->lock);
-	core_grace(grace);
 	if (old)
 		uiommu_domain_free(old);
 	return err;
@@ -196,8 +193,7 @@ static int alloc_default(struct uiommu_iommu *iommu, enum uiommu_default type, s
 }
 
 /* Group lock held. */
-static int setup_default(struct uiommu_group *group, enum uiommu_default wanted, struct uiommu_domain **old,
-			 bool *grace)
+static int setup_default(struct uiommu_group *group, enum uiommu_default wanted, struct uiommu_domain **old)
 {
 	struct uiommu_domain *domain;
 	enum uiommu_default type;
@@ -221,7 +217,7 @@ static int setup_default(struct uiommu_group *group, enum uiommu_default wanted,
 	}
 	if (err)
 		return err;
-	err = change_default(group, domain, true, old, grace);
+	err = change_default(group, domain, true, old);
 	if (err)
 		uiommu_domain_free(domain);
 	return err;
@@ -230,15 +226,13 @@ static int setup_default(struct uiommu_group *group, enum uiommu_default wanted,
 int uiommu_group_setup_default(struct uiommu_group *group, enum uiommu_default wanted)
 {
 	struct uiommu_domain *old = NULL;
-	bool grace = false;
 	int err;
 
 	if (!group || (unsigned int)wanted > UIOMMU_DEFAULT_PAGING)
 		return -EINVAL;
 	lock_take(&group->lock);
-	err = setup_default(group, wanted, &old, &grace);
+	err = setup_default(group, wanted, &old);
 	lock_drop(&group->lock);
-	core_grace(grace);
 	if (old)
 		uiommu_domain_free(old);
 	return err;

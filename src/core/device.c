@@ -493,8 +493,8 @@ int uiommu_device_add_opts(struct uiommu_group *group, uint16_t rid, const struc
 	} else {
 		lock_take(&group->lock);
 		err = group_add(&a);
-		lock_drop(&group->lock);
 		grave_end(group->ctx, &a.grave);
+		lock_drop(&group->lock);
 	}
 	if (!err)
 		*dev = a.own;
@@ -595,8 +595,8 @@ void uiommu_device_remove(struct uiommu_device *dev)
 
 		grave.grace |= group_settle(group, home, NULL, group->owner ? 0 : CORE_TO_DEFAULT);
 	}
-	lock_drop(&group->lock);
 	grave_end(group->ctx, &grave);
+	lock_drop(&group->lock);
 }
 
 /* ---- questions ---- */

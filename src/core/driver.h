@@ -46,7 +46,7 @@ struct core_slot {
 	void *drv;
 	/* Core's. */
 	unsigned char state;
-	struct uiommu_domain *where;		/* where it rests; NULL: not known */
+	struct uiommu_domain *where;		/* where it is; NULL: not known */
 };
 
 /* What a device's RID, or one of its PASIDs, is on. */
@@ -234,19 +234,20 @@ struct uiommu_domain {
 };
 
 struct uiommu_device {
+	/* What each change looks at first. */
+	struct uiommu_device *next;		/* in the group, in order of adding */
+	unsigned int reset_depth;		/* core's: it or carriers being reset, blocked meanwhile */
+	bool deferred;				/* never attached yet; group lock once probed */
+	bool alias;				/* made by the core for an alias RID */
+	bool untrusted, require_direct;		/* core's */
+	struct core_att att;			/* the RID's */
+	void *drv;				/* driver's */
 	_Atomic(struct uiommu_group *) group;	/* NULL: removed, kept because it is stuck */
 	struct uiommu_iommu *iommu;
-	struct core_att att;			/* the RID's */
-	struct uiommu_device *next;		/* in the group, in order of adding */
-	struct uiommu_device *next_in_iommu, **link_in_iommu;
-	void *drv;				/* driver's */
 	uint16_t rid;
-	bool alias;				/* made by the core for an alias RID */
-	bool deferred;				/* never attached yet; group lock once probed */
 	uint32_t max_pasids;			/* valid PASIDs are below it; constant after probe */
 	/* Core's. */
-	bool untrusted, require_direct;
-	unsigned int reset_depth;		/* it or carriers being reset: blocked meanwhile */
+	struct uiommu_device *next_in_iommu, **link_in_iommu;
 	uint32_t hw_pasids;			/* max_pasids if the function could do all */
 	unsigned int resets;			/* calls of reset_prepare for it that are open */
 	unsigned int carriers;			/* of an alias: devices whose DMA carries the RID */

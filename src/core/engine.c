@@ -31,19 +31,6 @@ void direct_blocked_event(struct uiommu_device *dev)
 		  "and was blocked", RID_ARGS(dev->rid));
 }
 
-void slot_init(struct core_att *att, struct uiommu_domain *to)
-{
-	att->slot = (struct core_slot){
-		.att = att,
-		.dev = att->dev,
-		.pasid = att->pasid,
-		.from = att->domain,
-		.to = to,
-		.state = SLOT_IDLE,
-		.where = att->domain,
-	};
-}
-
 static void slot_event(struct core_slot *slot, enum uiommu_event_kind kind, int error, const char *what)
 {
 	struct uiommu_event event = {
@@ -58,16 +45,10 @@ static void slot_event(struct core_slot *slot, enum uiommu_event_kind kind, int 
 			  RID_ARGS(slot->dev->rid), slot->pasid, what, error);
 }
 
-/* Hardware is as a previous owner left it: slot->from is not where it is. */
-static bool slot_deferred(const struct core_slot *slot)
-{
-	return slot->dev->deferred && slot->pasid == UIOMMU_NO_PASID;
-}
-
 /* Where a slot that failed stands, for certain; NULL: not known. */
 static struct uiommu_domain *slot_stands(const struct core_slot *slot)
 {
-	return slot->lost || slot_deferred(slot) ? NULL : slot->where;
+	return slot->lost ? NULL : slot->where;
 }
 
 /*
@@ -82,8 +63,6 @@ static void slot_park(struct core_slot *slot, struct uiommu_domain *at, int why)
 
 	if (at != iommu->blocking)
 		err = iommu->ops->park(slot->att);
-	if (slot_deferred(slot))
-		dev->deferred = false;
 	if (!err) {
 		slot->where = iommu->blocking;
 		slot_event(slot, UIOMMU_EVENT_PARKED, why, "was parked on the blocking domain");
@@ -116,6 +95,8 @@ static void slot_park_unprepared(struct core_slot *slot, int why)
 {
 	slot_park(slot, slot_stands(slot), why);
 	slot->att->domain = slot->dev->iommu->blocking;
+	if (slot->pasid == UIOMMU_NO_PASID)
+		slot->dev->deferred = false;
 	PROBE4(attach_device_to_domain, slot->dev->rid, slot->pasid, slot->where, slot->from);
 }
 
@@ -224,11 +205,8 @@ static int commit_batch(struct uiommu_iommu *iommu, struct core_slot **slots, un
 		*done = n;
 	else if (*done >= n)
 		*done = n - 1;
-	for (unsigned int i = 0; i < *done; i++) {
+	for (unsigned int i = 0; i < *done; i++)
 		slots[i]->where = direction == CORE_FORWARD ? slots[i]->to : slots[i]->from;
-		if (slot_deferred(slots[i]))
-			slots[i]->dev->deferred = false;
-	}
 	return err;
 }
 
@@ -280,7 +258,7 @@ static void go_back(struct core_run *runs, unsigned int failed, unsigned int don
 	struct uiommu_device *who;
 
 	for (unsigned int i = done; i < run->n; i++)
-		if (run->slots[i]->lost || (i == done && slot_deferred(run->slots[i])))
+		if (run->slots[i]->lost || (i == done && !run->slots[i]->where))
 			slot_park(run->slots[i], NULL, err);
 	commit_all(run->iommu, run->slots, done, CORE_BACK, times, &who);
 	while (failed--) {
@@ -297,6 +275,12 @@ static bool run_finish(struct core_run *run)
 	for (unsigned int i = 0; i < run->n; i++) {
 		struct core_slot *slot = run->slots[i];
 
+		if (slot->dev->deferred && slot->pasid == UIOMMU_NO_PASID) {
+			/* It stays deferred if the commit failed before its turn. */
+			slot->dev->deferred = !slot->where && !slot->att->stuck;
+			if (slot->dev->deferred)
+				slot->where = slot->from;
+		}
 		slot->att->domain = slot->where ? slot->where : run->iommu->blocking;
 		parked |= slot->where != slot->from && slot->where != slot->to;
 		slot->state = SLOT_IDLE;

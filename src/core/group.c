@@ -87,12 +87,17 @@ void uiommu_group_destroy(struct uiommu_group *group)
 }
 
 unsigned int group_collect(struct uiommu_group *group, struct uiommu_domain *to, unsigned int flags,
-			   struct core_slot **slots)
+			   struct core_slot **slots, struct uiommu_device **stuck)
 {
 	unsigned int n = 0;
 
 	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next) {
-		if (dev->att.stuck || dev->reset_depth)
+		if (dev->att.stuck) {
+			if (!*stuck)
+				*stuck = dev;
+			continue;
+		}
+		if (dev->reset_depth)
 			continue;
 		if (dev->deferred) {
 			/* Hardware is on neither domain: also blocking has to be told to it. */

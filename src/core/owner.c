@@ -8,7 +8,7 @@
 #include "core/core.h"
 
 /* The first claim. Group lock held. */
-static int claim(struct uiommu_group *group, const void *owner, bool *grace)
+static int claim(struct uiommu_group *group, const void *owner)
 {
 	struct core_change change = { .to = group->iommu->blocking };
 	struct uiommu_report plan;
@@ -22,14 +22,13 @@ static int claim(struct uiommu_group *group, const void *owner, bool *grace)
 	err = group_set_domain(group, &change, &plan);
 	if (err)
 		return err;
-	*grace = change.grace;
 	group->owner = owner;
 	group->owner_count = 1;
 	return 0;
 }
 
 /* The last release. Group lock held. */
-static int release(struct uiommu_group *group, bool *grace)
+static int release(struct uiommu_group *group)
 {
 	struct core_change change = {
 		.to = group->default_domain, .flags = CORE_MUST_SUCCEED | CORE_TO_DEFAULT,
@@ -41,42 +40,36 @@ static int release(struct uiommu_group *group, bool *grace)
 	group->owner = NULL;
 	group->owner_count = 0;
 	group_set_domain(group, &change, &plan);
-	*grace = change.grace;
 	return 0;
 }
 
 int uiommu_group_claim_dma_owner(struct uiommu_group *group, const void *owner)
 {
-	bool grace = false;
 	int err;
 
 	if (!group || !owner)
 		return -EINVAL;
 	lock_take(&group->lock);
-	err = group->owner_count ? -EPERM : claim(group, owner, &grace);
+	err = group->owner_count ? -EPERM : claim(group, owner);
 	lock_drop(&group->lock);
-	core_grace(grace);
 	return err;
 }
 
 int uiommu_group_release_dma_owner(struct uiommu_group *group)
 {
-	bool grace = false;
 	int err;
 
 	if (!group)
 		return -EINVAL;
 	lock_take(&group->lock);
-	err = group->owner ? release(group, &grace) : -EINVAL;
+	err = group->owner ? release(group) : -EINVAL;
 	lock_drop(&group->lock);
-	core_grace(grace);
 	return err;
 }
 
 int uiommu_device_claim_dma_owner(struct uiommu_device *dev, const void *owner)
 {
 	struct uiommu_group *group;
-	bool grace = false;
 	int err = 0;
 
 	if (!dev || !owner)
@@ -84,20 +77,18 @@ int uiommu_device_claim_dma_owner(struct uiommu_device *dev, const void *owner)
 	group = dev->group;
 	lock_take(&group->lock);
 	if (!group->owner_count)
-		err = claim(group, owner, &grace);
+		err = claim(group, owner);
 	else if (group->owner != owner)
 		err = -EPERM;
 	else
 		group->owner_count++;
 	lock_drop(&group->lock);
-	core_grace(grace);
 	return err;
 }
 
 int uiommu_device_release_dma_owner(struct uiommu_device *dev)
 {
 	struct uiommu_group *group;
-	bool grace = false;
 	int err = 0;
 
 	if (!dev)
@@ -109,9 +100,8 @@ int uiommu_device_release_dma_owner(struct uiommu_device *dev)
 	else if (group->owner_count > 1)
 		group->owner_count--;
 	else
-		err = release(group, &grace);
+		err = release(group);
 	lock_drop(&group->lock);
-	core_grace(grace);
 	return err;
 }
 

@@ -211,7 +211,7 @@ static int pasid_set_domain(struct uiommu_group *group, struct core_pasid *p, st
 	if (!err)
 		err = engine_commit(&run, 1, change->flags, plan, change->times);
 	if (!err)
-		change->grace = pasid_settle(p, to, change->handle);
+		core_grace(pasid_settle(p, to, change->handle));
 	else
 		domain_put(to);
 	choice_interleave(CHOICE_CORE);
@@ -324,7 +324,7 @@ static int pasid_replace(struct uiommu_group *group, uint32_t pasid, struct core
 		return report_refuse(plan, NULL, -EINVAL, "PASID %u has this attach handle already", pasid);
 	if (p->domain == change->to) {
 		domain_get(change->to);
-		change->grace = pasid_settle(p, change->to, change->handle);
+		core_grace(pasid_settle(p, change->to, change->handle));
 		return 0;
 	}
 	dev = pasid_stuck(p);
@@ -352,7 +352,6 @@ int uiommu_replace_pasid(struct uiommu_group *group, uint32_t pasid, struct uiom
 	lock_take(&group->lock);
 	err = pasid_replace(group, pasid, &change, &plan);
 	lock_drop(&group->lock);
-	core_grace(change.grace);
 	PROBE6(replace, group, domain, err, plan.gap, plan.strategy, pasid);
 	report_copy(report, &plan);
 	return err;
@@ -383,8 +382,8 @@ void uiommu_detach_pasid(struct uiommu_group *group, uint32_t pasid)
 			att_end(p->atts[--p->n]);
 		pasid_unpublish(group, p, &grave);
 	}
-	lock_drop(&group->lock);
 	grave_end(group->ctx, &grave);
+	lock_drop(&group->lock);
 }
 
 struct uiommu_domain *uiommu_pasid_domain(struct uiommu_group *group, uint32_t pasid)

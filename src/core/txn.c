@@ -104,13 +104,13 @@ static int target_check(struct uiommu_ctx *ctx, const struct uiommu_replace_targ
 	if (t->group->ctx != ctx)
 		return report_refuse(report, NULL, -EINVAL, "group of target %u: another context", i);
 	if (t->domain->iommu != t->group->iommu)
-		return report_refuse(report, NULL, -EINVAL, "domain of target %u: another IOMMU", i);
+		return report_refuse(report, NULL, -EINVAL, "domain of target %u: other IOMMU", i);
 	if (t->pasid == UIOMMU_NO_PASID)
 		return 0;
 	if (!t->handle)
 		return report_refuse(report, NULL, -EINVAL, "target %u names a PASID, but no handle", i);
 	if (t->domain == t->group->iommu->blocking)
-		return report_refuse(report, NULL, -EINVAL, "target %u: a PASID is blocked by detaching it", i);
+		return report_refuse(report, NULL, -EINVAL, "target %u: a PASID goes to blocking", i);
 	return 0;
 }
 
@@ -144,13 +144,13 @@ static int part_check(struct uiommu_txn *txn, struct txn_part *part, size_t *n_s
 	struct uiommu_device *dev;
 
 	if (group_busy(group, NULL))
-		return report_refuse(&txn->plan, NULL, -EBUSY, "a replacement of the group of target %u is "
-				     "prepared, or a device of it is being reset", part->target);
+		return report_refuse(&txn->plan, NULL, -EBUSY, "a replacement of the group of target %u "
+				     "is prepared, or a device of it is being reset", part->target);
 	if (part->number != UIOMMU_NO_PASID) {
 		part->pasid = pasid_find(group, part->number);
 		if (!part->pasid)
-			return report_refuse(&txn->plan, NULL, -EINVAL, "PASID %u of target %u is not attached",
-					     part->number, part->target);
+			return report_refuse(&txn->plan, NULL, -EINVAL, "PASID %u of target %u is not "
+					     "attached", part->number, part->target);
 	}
 	had = part->pasid ? part->pasid->handle : group->handle;
 	if (had && had == part->handle)
@@ -161,19 +161,21 @@ static int part_check(struct uiommu_txn *txn, struct txn_part *part, size_t *n_s
 		return report_refuse(&txn->plan, dev, -EIO, "device " RID_FMT " could not be blocked "
 				     "earlier: detach first", RID_ARGS(dev->rid));
 	if (part->domain == group->iommu->blocking && group->n_direct && current(part) != part->domain)
-		return report_refuse(&txn->plan, NULL, -EINVAL, "the group of target %u has direct mappings and "
-				     "must not be blocked", part->target);
+		return report_refuse(&txn->plan, NULL, -EINVAL, "the group of target %u has direct mappings "
+				     "and must not be blocked", part->target);
 	*n_slots += part->pasid ? part->pasid->n : group->n_devices;
 	return 0;
 }
 
 static unsigned int part_collect(const struct txn_part *part, struct core_slot **slots)
 {
+	struct uiommu_device *stuck = NULL;	/* there is none, part_check() saw to that */
+
 	/* What is there already keeps its devices as they are. */
 	if (current(part) == part->domain)
 		return 0;
 	return part->pasid ? pasid_collect(part->pasid, part->domain, slots) :
-			     group_collect(part->group, part->domain, 0, slots);
+			     group_collect(part->group, part->domain, 0, slots, &stuck);
 }
 
 /* One run per IOMMU, in the order in which the caller named them. */
@@ -346,8 +348,8 @@ static int txn_commit(struct uiommu_txn *txn, bool times, bool *grace)
 	/* Relaxed: whoever set it held one of the locks that are held now. */
 	if (atomic_load_explicit(&txn->cancelled, memory_order_relaxed)) {
 		txn_drop(txn);
-		return report_refuse(&txn->plan, NULL, -ECANCELED, "a group or PASID was detached, or a device "
-				     "reset or removed, after prepare");
+		return report_refuse(&txn->plan, NULL, -ECANCELED, "a group or PASID was detached, or a "
+				     "device reset or removed, after prepare");
 	}
 	err = engine_commit(txn->runs, txn->n_runs, 0, &txn->plan, times);
 	for (unsigned int i = 0; i < txn->n; i++) {
@@ -373,8 +375,8 @@ int uiommu_replace_commit(struct uiommu_txn *txn, struct uiommu_report *report)
 		return report_refuse(report, NULL, -EINVAL, "no transaction");
 	txn_lock(txn);
 	err = txn_commit(txn, report, &grace);
-	txn_unlock(txn);
 	core_grace(grace);
+	txn_unlock(txn);
 	report_copy(report, &txn->plan);
 	txn_end(txn);
 	return err;
