@@ -112,9 +112,11 @@ static inline int model_collect(const struct model *m, int group, int to, struct
 	for (int i = 0; i < m->n; i++) {
 		const struct model_dev *d = &m->dev[m->order[i]];
 
-		if (d->group == group && d->stuck)
+		if (d->group != group || m->group[group].domain == to)
+			continue;
+		if (d->stuck)
 			err = -EIO;
-		else if (d->group == group && d->domain != to && m->group[group].domain != to)
+		else if (d->domain != to)
 			v[(*n)++] = (struct model_move){ m->order[i], to, m->group[group].iommu };
 	}
 	return err;
