@@ -12,6 +12,7 @@
 #include "hw/vtd/vtd_model.h"
 
 const uint16_t core_rids[N_DEVS] = { 0x0000, 0x0008, 0x0081, 0x0100, 0x01FF, 0xFF00, 0x0009, 0x8000 };
+const uint32_t core_pasids[N_ATTS] = { UIOMMU_NO_PASID, 1, 63, 64, 5000, 0xFFFFF };
 
 /* ---- begin and end ---- */
 
@@ -23,19 +24,41 @@ static int dev_of(uint16_t rid)
 	return -1;
 }
 
+/* Of an event; NULL: none of the shadow's. */
+static struct shadow_att *att_of(struct world *w, const struct uiommu_event *event)
+{
+	int i = dev_of(event->rid);
+
+	for (unsigned int att = 0; i >= 0 && att < N_ATTS; att++)
+		if (core_pasids[att] == event->pasid)
+			return &w->dev[i].att[att];
+	return NULL;
+}
+
+static void on_fault(struct world *w, const struct uiommu_event *event)
+{
+	if (w->probing)
+		FUZZ_CHECK(event->data == (w->fault ? w->fault->data : NULL),
+			   "operation %u, %s: a fault of RID 0x%x, PASID 0x%x has the handle of another",
+			   w->n, w->what, event->rid, event->pasid);
+}
+
 static void on_event(void *opaque, const struct uiommu_event *event)
 {
 	struct world *w = opaque;
-	int i = dev_of(event->rid);
+	struct shadow_att *att = att_of(w, event);
 
 	switch (event->kind) {
 	case UIOMMU_EVENT_PARKED:
-		w->dev[i].now_parked = true;
-		w->dev[i].stuck = false;
+		att->now_parked = true;
+		att->stuck = false;
 		break;
 	case UIOMMU_EVENT_QUARANTINED:
-		w->dev[i].now_parked = false;
-		w->dev[i].stuck = true;
+		att->now_parked = false;
+		att->stuck = true;
+		break;
+	case UIOMMU_EVENT_FAULT:
+		on_fault(w, event);
 		break;
 	case UIOMMU_EVENT_QUEUE_ERROR:
 		if (w->rearm && w->bad_hardware) {
@@ -92,9 +115,15 @@ static void begin(struct world *w, const uint8_t *header)
 
 static bool domain_used(const struct world *w, int k)
 {
-	for (unsigned int g = 0; g < N_GROUPS; g++)
-		if (w->group[g].group && (w->group[g].domain == k || w->group[g].deflt == k))
+	for (unsigned int g = 0; g < N_GROUPS; g++) {
+		const struct shadow_group *s = &w->group[g];
+
+		if (s->group && (s->domain == k || s->deflt == k))
 			return true;
+		for (unsigned int att = 1; att < N_ATTS; att++)
+			if (s->group && s->pasid[att] == k)
+				return true;
+	}
 	for (unsigned int t = 0; t < N_TXNS; t++)
 		for (unsigned int i = 0; i < w->txn[t].n; i++)
 			if (w->txn[t].pins[i] && w->txn[t].domain[i] == k)
@@ -102,16 +131,31 @@ static bool domain_used(const struct world *w, int k)
 	return false;
 }
 
-static bool group_stuck(const struct world *w, int g)
+bool att_stuck(const struct world *w, int g, unsigned int att)
 {
 	for (unsigned int i = 0; i < N_DEVS; i++)
-		if (w->dev[i].group == g && w->dev[i].stuck)
+		if (w->dev[i].group == g && w->dev[i].att[att].stuck)
 			return true;
 	return false;
 }
 
-/* A group takes itself out of its transaction. */
-static void cancel(struct world *w, int g)
+bool group_resetting(const struct world *w, int g)
+{
+	for (unsigned int i = 0; i < N_DEVS; i++)
+		if (w->dev[i].group == g && w->dev[i].resets)
+			return true;
+	return false;
+}
+
+bool any_pasid(const struct shadow_group *s)
+{
+	for (unsigned int att = 1; att < N_ATTS; att++)
+		if (s->pasid[att] >= 0)
+			return true;
+	return false;
+}
+
+void cancel(struct world *w, int g)
 {
 	int t = w->group[g].txn;
 
@@ -124,15 +168,20 @@ static void cancel(struct world *w, int g)
 	w->group[g].txn = -1;
 }
 
-/* A change of the group succeeded: its devices are there, but for those that an event named. */
-static void settle(struct world *w, int g, int to, bool to_default)
+void settle(struct world *w, int g, unsigned int att, int to, struct uiommu_attach_handle *handle)
 {
-	bool moved = w->group[g].domain != to;
+	int *domain = att ? &w->group[g].pasid[att] : &w->group[g].domain;
 
 	for (unsigned int i = 0; i < N_DEVS; i++)
-		if (w->dev[i].group == g && moved)
-			w->dev[i].parked = w->dev[i].now_parked;
-	w->group[g].domain = to;
+		if (w->dev[i].group == g && *domain != to)
+			w->dev[i].att[att].parked = w->dev[i].att[att].now_parked;
+	*domain = to;
+	w->group[g].handle[att] = handle;
+}
+
+void settle_group(struct world *w, int g, int to, bool to_default, struct uiommu_attach_handle *handle)
+{
+	settle(w, g, 0, to, handle);
 	w->group[g].blocked = to == 0 && !to_default;
 }
 
@@ -140,51 +189,42 @@ static void settle(struct world *w, int g, int to, bool to_default)
 static void collect_parked(struct world *w)
 {
 	for (unsigned int i = 0; i < N_DEVS; i++) {
-		w->dev[i].parked |= w->dev[i].now_parked;
-		w->dev[i].now_parked = false;
+		for (unsigned int att = 0; att < N_ATTS; att++) {
+			w->dev[i].att[att].parked |= w->dev[i].att[att].now_parked;
+			w->dev[i].att[att].now_parked = false;
+		}
 	}
 }
 
 /* ---- operands ---- */
 
-/* A domain that is there, or with bad luck none. */
-static int pick_domain(struct world *w, unsigned int k)
+int pick_domain(const struct world *w, unsigned int k)
 {
 	k %= N_DOMAINS;
 	return w->domain[k].domain ? (int)k : -1;
 }
 
-static struct uiommu_domain *domain_ptr(struct world *w, int k)
+struct uiommu_domain *domain_ptr(struct world *w, int k)
 {
 	return k < 0 ? NULL : w->domain[k].domain;
 }
 
-/* What the caller demands; NULL: any gap. */
-static const struct uiommu_replace_opts *pick_opts(unsigned int how, struct uiommu_replace_opts *opts)
+const struct uiommu_replace_opts *pick_opts(unsigned int how, struct uiommu_replace_opts *opts)
 {
 	*opts = (struct uiommu_replace_opts){ .size = sizeof(*opts),
 					      .worst_gap = (enum uiommu_gap)(how & 3) };
 	return how & 4 ? opts : NULL;
 }
 
-/* A demand may be refused, for reasons that the shadow does not know, and otherwise holds. */
-static bool refused(const struct uiommu_replace_opts *opts, int err, const struct uiommu_report *report)
+struct uiommu_attach_handle *pick_handle(struct world *w)
 {
-	if (!opts)
-		return false;
-	FUZZ_CHECK(err || report->gap <= opts->worst_gap, "gap %d instead of %d", report->gap,
-		   opts->worst_gap);
-	return err == -EOPNOTSUPP && opts->worst_gap < UIOMMU_GAP_BLOCKED;
-}
+	struct uiommu_attach_handle *handle = w->handles < N_HANDLES ? &w->handle[w->handles] : NULL;
 
-static void check_report(const struct uiommu_report *r, int err)
-{
-	FUZZ_CHECK(memchr(r->reason, 0, sizeof(r->reason)), "a reason without an end");
-	FUZZ_CHECK((unsigned int)r->gap <= UIOMMU_GAP_UNKNOWN &&
-			   (unsigned int)r->best_gap <= UIOMMU_GAP_UNKNOWN,
-		   "gap %d, best %d", r->gap, r->best_gap);
-	FUZZ_CHECK((r->gap <= UIOMMU_GAP_NONE && !err) || r->reason[0], "gap %d, error %d and no reason",
-		   r->gap, err);
+	if (!handle)
+		return NULL;
+	w->handles++;
+	handle->data = handle;
+	return handle;
 }
 
 /* ---- groups and devices ---- */
@@ -203,6 +243,12 @@ static void op_group(struct world *w, const struct fuzz_op *op)
 		s->domain = s->deflt = 0;
 		s->txn = -1;
 		s->blocked = false;
+		s->owner = 0;
+		s->claims = 0;
+		for (unsigned int att = 0; att < N_ATTS; att++) {
+			s->pasid[att] = -1;
+			s->handle[att] = NULL;
+		}
 		return;
 	}
 	if (!(op->b & 1))
@@ -216,46 +262,72 @@ static void op_group(struct world *w, const struct fuzz_op *op)
 	s->group = NULL;
 }
 
-static void op_device(struct world *w, const struct fuzz_op *op)
+static void remove_device(struct world *w, struct shadow_dev *d)
 {
-	struct shadow_dev *d = &w->dev[op->a % N_DEVS];
-	int g = op->b % N_GROUPS, err, want = 0;
-	struct uiommu_device *dev = NULL;
-	bool last = true;
+	bool last = true, last_pasid = true;
+	int g = d->group;
+	struct shadow_group *s = &w->group[g];
 
-	if (d->dev && (op->c & 1)) {
-		w->what = "device_remove";
-		cancel(w, d->group);
-		uiommu_device_remove(d->dev);
-		g = d->group;
-		d->dev = NULL;
-		d->group = -1;
-		d->parked = d->now_parked = false;
-		for (unsigned int i = 0; i < N_DEVS; i++)
-			last &= w->dev[i].group != g;
-		if (last && !w->group[g].blocked)
-			settle(w, g, w->group[g].deflt, true);
-		return;
+	w->what = "device_remove";
+	cancel(w, g);
+	uiommu_device_remove(d->dev);
+	d->dev = NULL;
+	d->group = -1;
+	d->resets = 0;
+	for (unsigned int att = 0; att < N_ATTS; att++)
+		d->att[att].parked = d->att[att].now_parked = false;
+	for (unsigned int i = 0; i < N_DEVS; i++) {
+		last &= w->dev[i].group != g;
+		last_pasid &= w->dev[i].group != g || !w->dev[i].max_pasids;
 	}
-	if (!w->group[g].group)
-		return;
+	/* A PASID without devices is not attached any more. */
+	for (unsigned int att = 1; last_pasid && att < N_ATTS; att++)
+		settle(w, g, att, -1, NULL);
+	if (last && !s->blocked)
+		settle_group(w, g, s->owner ? 0 : s->deflt, !s->owner, NULL);
+}
+
+static void add_device(struct world *w, const struct fuzz_op *op)
+{
+	static const uint32_t max_pasids[] = {
+		0, UIOMMU_MAX_PASIDS, 65, 128, 1, UIOMMU_MAX_PASIDS + 1, 2, 0
+	};
+	struct uiommu_device_opts opts = { .size = sizeof(opts), .max_pasids = max_pasids[op->off % 8] };
+	struct shadow_dev *d = &w->dev[op->a % N_DEVS];
+	int g = op->b % N_GROUPS, err;
+	struct shadow_group *s = &w->group[g];
+	struct uiommu_device *dev = NULL;
+	struct wants wants = { 0 };
+
 	w->what = "device_add";
-	err = uiommu_device_add(w->group[g].group, core_rids[op->a % N_DEVS], &dev);
-	if (w->group[g].txn >= 0)
-		want = -EBUSY;
-	else if (d->dev)
-		want = -EEXIST;
-	check_error(w, err, want);
+	want(&wants, opts.max_pasids > UIOMMU_MAX_PASIDS, -EINVAL);
+	want(&wants, s->txn >= 0 || group_resetting(w, g) || (opts.max_pasids && any_pasid(s)), -EBUSY);
+	want(&wants, d->dev, -EEXIST);
+	err = uiommu_device_add_opts(s->group, core_rids[op->a % N_DEVS], &opts, &dev);
+	check_wants(w, err, &wants);
 	FUZZ_CHECK(!err == !!dev, "a device without success, or success without");
 	if (err) {
-		if (!d->dev)
-			d->now_parked = false; /* it was blocked, and is */
+		for (unsigned int att = 0; !d->dev && att < N_ATTS; att++)
+			d->att[att].now_parked = false; /* it was blocked, and is */
 		return;
 	}
 	FUZZ_CHECK(uiommu_device_rid(dev) == core_rids[op->a % N_DEVS], "RID");
 	d->dev = dev;
 	d->group = g;
-	d->parked = d->now_parked = false;
+	d->max_pasids = uiommu_device_max_pasids(dev);
+	FUZZ_CHECK(d->max_pasids <= opts.max_pasids && (w->scalable || !d->max_pasids), "max_pasids");
+	for (unsigned int att = 0; att < N_ATTS; att++)
+		d->att[att].parked = d->att[att].now_parked = false;
+}
+
+static void op_device(struct world *w, const struct fuzz_op *op)
+{
+	struct shadow_dev *d = &w->dev[op->a % N_DEVS];
+
+	if (d->dev && (op->c & 1))
+		remove_device(w, d);
+	else if (w->group[op->b % N_GROUPS].group)
+		add_device(w, op);
 }
 
 /* ---- domains ---- */
@@ -413,49 +485,45 @@ static void op_unmap(struct world *w, const struct fuzz_op *op)
 
 static void op_attach(struct world *w, const struct fuzz_op *op)
 {
-	int g = op->a % N_GROUPS, k = pick_domain(w, op->b), err, want = 0;
+	int g = op->a % N_GROUPS, k = pick_domain(w, op->b), err;
 	struct shadow_group *s = &w->group[g];
 	struct uiommu_report report;
+	struct wants wants = { 0 };
 
 	if (!s->group)
 		return;
 	w->what = "attach_group";
-	if (k < 0)
-		want = -EINVAL;
-	else if (s->txn >= 0 || (s->domain && s->domain != s->deflt))
-		want = -EBUSY;
-	else if (k != s->domain && group_stuck(w, g))
-		want = -EIO;
+	want(&wants, k < 0, -EINVAL);
+	want(&wants, s->txn >= 0 || group_resetting(w, g) || (s->domain && s->domain != s->deflt), -EBUSY);
+	want(&wants, k != s->domain && att_stuck(w, g, 0), -EIO);
 	err = uiommu_attach_group(s->group, domain_ptr(w, k), &report);
 	check_report(&report, err);
-	check_error(w, err, want);
+	check_wants(w, err, &wants);
 	if (!err)
-		settle(w, g, k, false);
+		settle_group(w, g, k, false, NULL);
 }
 
 static void op_replace(struct world *w, const struct fuzz_op *op)
 {
-	int g = op->a % N_GROUPS, k = pick_domain(w, op->b), err, want = 0;
+	int g = op->a % N_GROUPS, k = pick_domain(w, op->b), err;
 	struct shadow_group *s = &w->group[g];
 	struct uiommu_replace_opts opts;
 	const struct uiommu_replace_opts *o = pick_opts(op->c, &opts);
 	struct uiommu_report report;
+	struct wants wants = { 0 };
 
 	if (!s->group)
 		return;
 	w->what = "group_replace_domain";
-	if (k < 0)
-		want = -EINVAL;
-	else if (s->txn >= 0)
-		want = -EBUSY;
-	else if (k != s->domain && group_stuck(w, g))
-		want = -EIO;
+	want(&wants, k < 0, -EINVAL);
+	want(&wants, s->txn >= 0 || group_resetting(w, g), -EBUSY);
+	want(&wants, k != s->domain && att_stuck(w, g, 0), -EIO);
 	err = uiommu_group_replace_domain(s->group, domain_ptr(w, k), o, &report);
 	check_report(&report, err);
 	if (!refused(o, err, &report))
-		check_error(w, err, want);
+		check_wants(w, err, &wants);
 	if (!err)
-		settle(w, g, k, false);
+		settle_group(w, g, k, false, NULL);
 }
 
 static void op_must(struct world *w, const struct fuzz_op *op)
@@ -469,88 +537,98 @@ static void op_must(struct world *w, const struct fuzz_op *op)
 	if (op->b & 1) {
 		w->what = "block_group";
 		uiommu_block_group(s->group);
-		settle(w, g, 0, false);
+		settle_group(w, g, 0, false, NULL);
 	} else {
 		w->what = "detach_group";
 		uiommu_detach_group(s->group);
-		settle(w, g, s->deflt, true);
+		settle_group(w, g, s->owner ? 0 : s->deflt, !s->owner, NULL);
 	}
 }
 
 static void op_default(struct world *w, const struct fuzz_op *op)
 {
-	int g = op->a % N_GROUPS, k = pick_domain(w, op->b), err, want = 0;
+	int g = op->a % N_GROUPS, k = pick_domain(w, op->b), err;
 	struct shadow_group *s = &w->group[g];
+	struct wants wants = { 0 };
 
 	if (!s->group)
 		return;
 	w->what = "set_default_domain";
-	if (k < 0)
-		want = -EINVAL;
-	else if (s->txn >= 0 || (s->domain && s->domain != s->deflt))
-		want = -EBUSY;
-	else if (k != s->deflt && !s->blocked && k != s->domain && group_stuck(w, g))
-		want = -EIO;
+	want(&wants, k < 0, -EINVAL);
+	want(&wants, s->claims, -EPERM);
+	want(&wants, s->txn >= 0 || group_resetting(w, g) || (s->domain && s->domain != s->deflt), -EBUSY);
+	want(&wants, k != s->deflt && !s->blocked && k != s->domain && att_stuck(w, g, 0), -EIO);
 	err = uiommu_group_set_default_domain(s->group, domain_ptr(w, k));
-	check_error(w, err, want);
+	check_wants(w, err, &wants);
 	if (err)
 		return;
 	if (k != s->deflt && !s->blocked)
-		settle(w, g, k, true);
+		settle_group(w, g, k, true, NULL);
 	s->deflt = k;
 }
 
 /* ---- transactions ---- */
 
-static int prepare_wants(struct world *w, const struct shadow_txn *t)
+/* Every rule that the targets break. */
+static void prepare_wants(struct world *w, const struct shadow_txn *t, struct wants *wants)
 {
-	int want = t->n ? 0 : -EINVAL;
-
+	want(wants, !t->n, -EINVAL);
 	for (unsigned int i = 0; i < t->n; i++) {
 		const struct shadow_group *s = &w->group[t->group[i]];
+		unsigned int att = (unsigned int)t->att[i];
 
-		if (!s->group || t->domain[i] < 0)
-			return -EINVAL;
+		want(wants, !s->group || t->domain[i] < 0, -EINVAL);
+		if (!s->group)
+			continue;
+		want(wants, att && (s->pasid[att] < 0 || !t->handle[i] || !t->domain[i]), -EINVAL);
+		want(wants, t->handle[i] && t->handle[i] == s->handle[att], -EINVAL);
 		for (unsigned int j = 0; j < i; j++)
-			if (t->group[j] == t->group[i])
-				return -EINVAL;
+			want(wants, t->group[j] == t->group[i] && t->att[j] == t->att[i], -EINVAL);
+		want(wants, s->txn >= 0 || group_resetting(w, t->group[i]), -EBUSY);
+		want(wants, att_stuck(w, t->group[i], att), -EIO);
 	}
-	/* In the order of the targets. */
-	for (unsigned int i = 0; i < t->n && !want; i++) {
-		if (w->group[t->group[i]].txn >= 0)
-			want = -EBUSY;
-		else if (group_stuck(w, t->group[i]))
-			want = -EIO;
-	}
-	return want;
+}
+
+/* val: two bytes for each target: group and PASID, domain and handle. */
+static void pick_target(struct world *w, struct shadow_txn *t, unsigned int i, uint64_t val)
+{
+	unsigned int how = (unsigned int)(val >> (16 * i)) & 0xFFFF, att = how >> 2 & 7;
+
+	t->group[i] = (int)(how % N_GROUPS);
+	t->att[i] = att < N_ATTS ? (int)att : 0;
+	t->domain[i] = pick_domain(w, how >> 8 & 15);
+	t->handle[i] = how & 0x4000 ? NULL : pick_handle(w);
+	if ((how & 0xC000) == 0xC000)
+		t->handle[i] = w->group[t->group[i]].handle[t->att[i]];
 }
 
 static void op_prepare(struct world *w, const struct fuzz_op *op)
 {
-	int index = op->a % N_TXNS, err, want;
-	struct uiommu_replace_target targets[N_GROUPS] = { 0 };
+	int index = op->a % N_TXNS, err;
+	struct uiommu_replace_target targets[MAX_TARGETS] = { 0 };
 	struct shadow_txn *t = &w->txn[index];
 	struct uiommu_replace_opts opts;
 	const struct uiommu_replace_opts *o = pick_opts(op->c, &opts);
 	struct uiommu_report report;
+	struct wants wants = { 0 };
 
 	if (t->txn)
 		return;
 	memset(t, 0, sizeof(*t));
-	t->n = op->b % (N_GROUPS + 1);
+	t->n = op->b % (MAX_TARGETS + 1);
 	for (unsigned int i = 0; i < t->n; i++) {
-		t->group[i] = (int)((op->val >> (8 * i)) % N_GROUPS);
-		t->domain[i] = pick_domain(w, (unsigned int)(op->val >> (32 + 8 * i)) & 0xFF);
+		pick_target(w, t, i, op->val);
 		targets[i].group = w->group[t->group[i]].group;
 		targets[i].domain = domain_ptr(w, t->domain[i]);
-		targets[i].pasid = UIOMMU_NO_PASID;
+		targets[i].pasid = core_pasids[t->att[i]];
+		targets[i].handle = t->handle[i];
 	}
 	w->what = "replace_prepare";
-	want = prepare_wants(w, t);
+	prepare_wants(w, t, &wants);
 	err = uiommu_replace_prepare(w->ctx, targets, t->n, o, &t->txn, &report);
 	check_report(&report, err);
 	if (!refused(o, err, &report))
-		check_error(w, err, want);
+		check_wants(w, err, &wants);
 	FUZZ_CHECK(!err == !!t->txn, "a transaction without success, or success without");
 	if (err)
 		t->n = 0;
@@ -560,13 +638,21 @@ static void op_prepare(struct world *w, const struct fuzz_op *op)
 	}
 }
 
-static void txn_end(struct world *w, struct shadow_txn *t)
+void txn_end(struct world *w, struct shadow_txn *t)
 {
 	for (unsigned int i = 0; i < t->n; i++)
 		if (t->pins[i])
 			w->group[t->group[i]].txn = -1;
 	t->txn = NULL;
 	t->n = 0;
+}
+
+static void txn_settle(struct world *w, struct shadow_txn *t, unsigned int i)
+{
+	if (t->att[i])
+		settle(w, t->group[i], (unsigned int)t->att[i], t->domain[i], t->handle[i]);
+	else
+		settle_group(w, t->group[i], t->domain[i], false, t->handle[i]);
 }
 
 static void op_commit(struct world *w, const struct fuzz_op *op)
@@ -591,7 +677,7 @@ static void op_commit(struct world *w, const struct fuzz_op *op)
 	FUZZ_CHECK(err != -ENOMEM, "operation %u: commit without memory", w->n);
 	check_error(w, err, t->cancelled ? -ECANCELED : 0);
 	for (unsigned int i = 0; i < t->n && !err; i++)
-		settle(w, t->group[i], t->domain[i], false);
+		txn_settle(w, t, i);
 	txn_end(w, t);
 }
 
@@ -624,16 +710,20 @@ static void disarm(struct world *w)
 
 static void run(struct world *w, const struct fuzz_op *op)
 {
-	static void (*const ops[16])(struct world *, const struct fuzz_op *) = {
-		op_group,   op_device, op_domain_alloc, op_domain_free, op_map,	 op_map,
-		op_unmap,   op_attach, op_replace,	op_replace,	op_must, op_default,
-		op_prepare, op_commit, op_device,	op_replace,
+	static void (*const ops[32])(struct world *, const struct fuzz_op *) = {
+		op_group,	 op_device,	  op_domain_alloc, op_domain_free,   op_map,
+		op_map,		 op_unmap,	  op_attach,	   op_replace,	     op_replace,
+		op_must,	 op_default,	  op_prepare,	   op_commit,	     op_device,
+		op_replace,	 op_attach_pasid, op_attach_pasid, op_replace_pasid, op_replace_pasid,
+		op_detach_pasid, op_group_handle, op_claim,	   op_release,	     op_use,
+		op_reset,	 op_reset,	  op_commit,	   op_device,	     op_map,
+		op_unmap,	 op_prepare,
 	};
 
 	w->what = "nothing";
 	w->page = op->b % N_PAGES;
 	arm(w, op);
-	ops[op->code % 16](w, op);
+	ops[op->code % 32](w, op);
 	disarm(w);
 	check_world(w);
 	w->n++;

@@ -42,6 +42,39 @@ void check_error(struct world *w, int err, int want)
 	FUZZ_CHECK(err == want, "operation %u, %s: %d, but %d is due", w->n, w->what, err, want);
 }
 
+void want(struct wants *wants, bool cond, int err)
+{
+	if (cond && wants->n < sizeof(wants->err) / sizeof(wants->err[0]))
+		wants->err[wants->n++] = err;
+}
+
+void check_wants(struct world *w, int err, const struct wants *wants)
+{
+	for (unsigned int i = 0; i < wants->n; i++)
+		if (err == wants->err[i])
+			return;
+	check_error(w, err, wants->n ? wants->err[0] : 0);
+}
+
+bool refused(const struct uiommu_replace_opts *opts, int err, const struct uiommu_report *report)
+{
+	if (!opts)
+		return false;
+	FUZZ_CHECK(err || report->gap <= opts->worst_gap, "gap %d instead of %d", report->gap,
+		   opts->worst_gap);
+	return err == -EOPNOTSUPP && opts->worst_gap < UIOMMU_GAP_BLOCKED;
+}
+
+void check_report(const struct uiommu_report *r, int err)
+{
+	FUZZ_CHECK(memchr(r->reason, 0, sizeof(r->reason)), "a reason without an end");
+	FUZZ_CHECK((unsigned int)r->gap <= UIOMMU_GAP_UNKNOWN &&
+			   (unsigned int)r->best_gap <= UIOMMU_GAP_UNKNOWN,
+		   "gap %d, best %d", r->gap, r->best_gap);
+	FUZZ_CHECK((r->gap <= UIOMMU_GAP_NONE && !err) || r->reason[0], "gap %d, error %d and no reason",
+		   r->gap, err);
+}
+
 /* Where @iova leads on a domain, and what is allowed there: 0, blocked. */
 static unsigned int expected(const struct shadow_domain *d, uint64_t iova, uint64_t *pa)
 {
@@ -62,52 +95,110 @@ static unsigned int expected(const struct shadow_domain *d, uint64_t iova, uint6
 	return d->prot[i];
 }
 
-/* @where: NULL: nowhere. The first word of a page is read, then written with what it holds. */
-static void probe(struct world *w, unsigned int i, const struct shadow_domain *where, uint64_t iova)
+/*
+ * @where: NULL: nowhere. The first word of a page is read, then written with what it holds.
+ * @att: with which PASID.
+ */
+static void probe(struct world *w, unsigned int i, unsigned int att, const struct shadow_domain *where,
+		  uint64_t iova)
 {
 	uint64_t pa = 0, val = 0;
 	unsigned int prot = where ? expected(where, iova, &pa) : 0;
 	int err, good = pa >= RAM_BASE && pa < RAM_BASE + RAM_SIZE ? 0 : -EIO; /* no memory there */
+	uint32_t pasid = core_pasids[att];
 	struct shadow_dev *d = &w->dev[i];
 
 	uiommu_agent_begin(w->agent);
-	err = uiommu_dma_read(d->port, w->agent, UIOMMU_NO_PASID, iova, &val, sizeof(val), NULL);
+	err = uiommu_dma_read(d->port, w->agent, pasid, iova, &val, sizeof(val), NULL);
 	uiommu_agent_end(w->agent);
 	if (where && where->stale)
 		return;
 	FUZZ_CHECK(err == (prot & UIOMMU_READ ? good : -EFAULT),
-		   "operation %u, %s: device %u at 0x%llx: %d, but its protection is %u", w->n, w->what, i,
-		   (unsigned long long)iova, err, prot);
-	FUZZ_CHECK(err || val == pa, "operation %u, %s: device %u at 0x%llx sees 0x%llx instead of 0x%llx",
-		   w->n, w->what, i, (unsigned long long)iova, (unsigned long long)val,
+		   "operation %u, %s: device %u, PASID 0x%x at 0x%llx: %d, but its protection is %u", w->n,
+		   w->what, i, pasid, (unsigned long long)iova, err, prot);
+	FUZZ_CHECK(err || val == pa,
+		   "operation %u, %s: device %u, PASID 0x%x at 0x%llx sees 0x%llx instead of 0x%llx", w->n,
+		   w->what, i, pasid, (unsigned long long)iova, (unsigned long long)val,
 		   (unsigned long long)pa);
 	uiommu_agent_begin(w->agent);
-	err = uiommu_dma_write(d->port, w->agent, UIOMMU_NO_PASID, iova, &pa, prot ? sizeof(pa) : 1, NULL);
+	err = uiommu_dma_write(d->port, w->agent, pasid, iova, &pa, prot ? sizeof(pa) : 1, NULL);
 	uiommu_agent_end(w->agent);
-	FUZZ_CHECK(err == (prot & UIOMMU_WRITE ? good : -EFAULT),
-		   "operation %u, %s: a write of device %u at 0x%llx: %d, but its protection is %u", w->n,
-		   w->what, i, (unsigned long long)iova, err, prot);
+	FUZZ_CHECK(
+		err == (prot & UIOMMU_WRITE ? good : -EFAULT),
+		"operation %u, %s: a write of device %u, PASID 0x%x at 0x%llx: %d, but its protection is %u",
+		w->n, w->what, i, pasid, (unsigned long long)iova, err, prot);
+}
+
+/* On which domain a device must be with a PASID; NULL: nowhere. */
+static const struct shadow_domain *place(const struct world *w, const struct shadow_dev *d, unsigned int att)
+{
+	const struct shadow_group *g;
+	int k;
+
+	if (d->group < 0 || d->resets || d->att[att].parked)
+		return NULL;
+	g = &w->group[d->group];
+	if (att && !d->max_pasids)
+		return NULL;
+	k = att ? g->pasid[att] : g->domain;
+	return k < 0 ? NULL : &w->domain[k];
 }
 
 /*
  * A few addresses of each device after each operation, others in turn, since a fault costs
  * more than the operation; where all are blocked, one. The caches keep what is not touched.
  */
-static void check_device(struct world *w, unsigned int i)
+static void check_att(struct world *w, unsigned int i, unsigned int att)
 {
 	struct shadow_dev *d = &w->dev[i];
-	const struct shadow_domain *where = NULL;
+	const struct shadow_domain *where = place(w, d, att);
 
-	if (d->stuck)
+	if (d->att[att].stuck)
 		return; /* hardware may do what it likes: an event said so */
-	if (d->group >= 0 && !d->parked)
-		where = &w->domain[w->group[d->group].domain];
-	probe(w, i, where, page_pa((w->n + i) % N_PAGES));
-	if (!where || where->type == UIOMMU_DOMAIN_BLOCKED)
+	if (att && !where && (w->n + att) % N_PASIDS)
 		return;
-	for (unsigned int k = w->page; k < w->page + 3 && k < N_PAGES; k++)
-		probe(w, i, where, page_pa(k));
-	probe(w, i, where, BIG_IOVA + page_pa(w->n % RAM_PAGES));
+	w->probing = true;
+	/* Found by group: also for a device of it that cannot do PASIDs. */
+	w->fault = d->group >= 0 ? w->group[d->group].handle[att] : NULL;
+	probe(w, i, att, where, page_pa((w->n + i) % N_PAGES));
+	if (where && where->type != UIOMMU_DOMAIN_BLOCKED) {
+		for (unsigned int k = w->page; k < w->page + 3 && k < N_PAGES; k++)
+			probe(w, i, att, where, page_pa(k));
+		probe(w, i, att, where, BIG_IOVA + page_pa(w->n % RAM_PAGES));
+	}
+	w->probing = false;
+}
+
+static void check_handle(struct world *w, unsigned int g, unsigned int att)
+{
+	const struct uiommu_attach_handle *want = w->group[g].handle[att];
+	int domain = att ? w->group[g].pasid[att] : w->group[g].domain, err;
+	struct uiommu_attach_handle *handle = NULL;
+
+	err = uiommu_attach_handle_get(w->group[g].group, core_pasids[att], -1, &handle);
+	FUZZ_CHECK(err == (want ? 0 : -ENOENT) && handle == want,
+		   "operation %u, %s: handle %u of group %u: %d", w->n, w->what, att, g, err);
+	FUZZ_CHECK(!want || want->domain == w->domain[domain].domain,
+		   "operation %u, %s: handle %u of group %u has another domain", w->n, w->what, att, g);
+}
+
+static void check_group(struct world *w, unsigned int g)
+{
+	struct shadow_group *s = &w->group[g];
+
+	for (unsigned int att = 0; att < N_ATTS; att++) {
+		int k = att ? s->pasid[att] : s->domain;
+
+		FUZZ_CHECK(uiommu_pasid_domain(s->group, core_pasids[att]) ==
+				   (k < 0 ? NULL : w->domain[k].domain),
+			   "operation %u, %s: group %u, PASID 0x%x is not on domain %d", w->n, w->what, g,
+			   core_pasids[att], k);
+		check_handle(w, g, att);
+	}
+	FUZZ_CHECK(uiommu_group_domain(s->group) == w->domain[s->domain].domain, "group_domain");
+	FUZZ_CHECK(uiommu_group_default_domain(s->group) == w->domain[s->deflt].domain, "default_domain");
+	FUZZ_CHECK(uiommu_group_dma_owner_claimed(s->group) == !!s->claims,
+		   "operation %u, %s: owner of group %u", w->n, w->what, g);
 }
 
 static void check_domain(struct world *w, const struct shadow_domain *d)
@@ -126,13 +217,12 @@ static void check_domain(struct world *w, const struct shadow_domain *d)
 void check_world(struct world *w)
 {
 	for (unsigned int g = 0; g < N_GROUPS; g++)
-		FUZZ_CHECK(!w->group[g].group || uiommu_group_domain(w->group[g].group) ==
-							 w->domain[w->group[g].domain].domain,
-			   "operation %u, %s: group %u is not on domain %d", w->n, w->what, g,
-			   w->group[g].domain);
+		if (w->group[g].group)
+			check_group(w, g);
 	for (unsigned int k = 0; k < N_DOMAINS; k++)
 		if (w->domain[k].domain)
 			check_domain(w, &w->domain[k]);
 	for (unsigned int i = 0; i < N_DEVS; i++)
-		check_device(w, i);
+		for (unsigned int att = 0; att < (w->scalable ? N_ATTS : 1); att++)
+			check_att(w, i, att);
 }

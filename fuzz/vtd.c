@@ -265,7 +265,9 @@ static void op_way(struct world *w, const struct fuzz_op *op)
 		if (last)
 			e = (op->val & ~UINT64_C(0xFFF)) >> (op->b & 0x40 ? 0 : 12) | flags |
 			    (level > 1 ? 0x80 : 0);
-		else
+		if (last && op->b & 0x80)
+			e = UINT64_C(0xFEE00000) | (e & 0xFFF); /* no memory, but interrupts */
+		if (!last)
 			e = page_pa(op->a + (levels - level) + 1) | (flags & 0x77) | 7;
 		put(w, at, e ^ spoil(op->d, level));
 		if (last)

@@ -247,6 +247,18 @@ machine 0 "debian 12" $check
 run_setup coverage
 ok "coverage needs what check needs, and gcovr" '[ $status = 77 ] && said "missing packages: gcovr "'
 
+machine 0 "debian 12" $check
+run_setup check-all
+ok "check-all wants clang's runtimes" '[ $status = 77 ] && said "libclang-rt-dev"'
+touch "$STATE/runtime"
+fake clang <<-END
+	#!/bin/sh
+	echo "$STATE/runtime"
+END
+run_setup check-all
+ok "clang's runtimes are found where clang has them" '[ $status = 77 ] && ! said "libclang-rt-dev"'
+rm "$bin/clang"
+
 machine 0 "debian 12" $demo
 run_setup nonsense
 ok "an unknown set is a usage error" '[ $status = 2 ]'
