@@ -629,6 +629,46 @@ static void release_refused(void **state)
 	rig_end(&rig);
 }
 
+static uint32_t device_tlb_bits;
+
+static uint32_t read_with_bits(struct uiommu_hw *hw, uint32_t off)
+{
+	return vtd_read32(hw, off) | (off == VTD_REG_FSTS ? device_tlb_bits : 0);
+}
+
+/* Hardware goes on when software has seen the error. */
+static void clear_bits(struct uiommu_hw *hw, uint32_t off, uint32_t val)
+{
+	if (off == VTD_REG_FSTS && (val & device_tlb_bits)) {
+		device_tlb_bits &= ~val;
+		vtd_model_fail_descriptor(hw, 1, VTD_FAIL_NONE);
+	}
+	vtd_write32(hw, off, val);
+}
+
+/* ICE and ITE: of device TLBs, which this model does not have. They are told, cleared, and waited behind. */
+static void device_tlb_errors_are_cleared(void **state)
+{
+	static const uint32_t bits[] = { VTD_FSTS_ICE, VTD_FSTS_ITE, VTD_FSTS_ICE | VTD_FSTS_ITE };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct scene s;
+
+		scene_begin(&s, &with_pasids, D_SECOND_A, D_SECOND_B, 2);
+		s.rig.ops.read32 = read_with_bits;
+		s.rig.ops.write32 = clear_bits;
+		device_tlb_bits = bits[i];
+		vtd_model_fail_descriptor(s.rig.hw, 1, VTD_FAIL_HANG);
+		assert_int_equal(scene_replace(&s, s.b), 0);
+		assert_int_equal(device_tlb_bits, 0);
+		all_read(&s.rig, &s.g, s.wb);
+		assert_int_equal(s.rig.events[UIOMMU_EVENT_QUEUE_ERROR], 1);
+		assert_int_equal(s.rig.last[UIOMMU_EVENT_QUEUE_ERROR].error, -ETIMEDOUT);
+		assert_non_null(strstr(s.rig.text[UIOMMU_EVENT_QUEUE_ERROR], "device-TLB"));
+		scene_end(&s);
+	}
+}
+
 /* More descriptors than the ring holds, one wait never coming: nobody overwrites what is in flight. */
 static void full_queue(void **state)
 {
@@ -670,6 +710,7 @@ int main(void)
 		cmocka_unit_test(hanging_queue),
 		cmocka_unit_test(hung_for_ever),
 		cmocka_unit_test(mixed_transaction),
+		cmocka_unit_test(device_tlb_errors_are_cleared),
 		cmocka_unit_test(unmap_refused),
 		cmocka_unit_test(unmap_again_flushes_what_failed),
 		cmocka_unit_test(failed_map_tells_of_failed_flush),

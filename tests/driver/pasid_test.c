@@ -412,6 +412,101 @@ static void default_type_by_capability(void **state)
 	}
 }
 
+/* The driver's region among those that the caller tells, sorted. */
+static void regions_of_driver_and_caller(void **state)
+{
+	static const struct uiommu_resv_region told[] = {
+		{ UINT64_C(0x100000000), UINT64_C(0x100000FFF), UIOMMU_RESV_RESERVED, 0 },
+		{ RAM_BASE, RAM_BASE + 0x1FFF, UIOMMU_RESV_DIRECT, UIOMMU_READ | UIOMMU_WRITE },
+	};
+	struct uiommu_device_opts opts = { .size = sizeof(opts), .regions = told, .n_regions = 2 };
+	struct uiommu_resv_region region[4];
+	struct uiommu_group *group;
+	struct uiommu_device *dev;
+	struct rig rig;
+	unsigned int n;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE });
+	assert_int_equal(uiommu_group_create(rig.iommu, &group), 0);
+	assert_int_equal(uiommu_device_add_opts(group, 0x10, &opts, &dev), 0);
+	assert_int_equal(uiommu_group_resv_regions(group, region, 4, &n), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(region[0].start, RAM_BASE);
+	assert_int_equal(region[0].type, UIOMMU_RESV_DIRECT);
+	assert_int_equal(region[1].start, 0xFEE00000);
+	assert_int_equal(region[1].type, UIOMMU_RESV_MSI);
+	assert_int_equal(region[2].type, UIOMMU_RESV_RESERVED);
+	uiommu_device_remove(dev);
+	uiommu_group_destroy(group);
+	rig_end(&rig);
+}
+
+/* RID and PASIDs are blocked together while a device is reset, and come back to where they were. */
+static void reset_takes_pasids_along(void **state)
+{
+	struct uiommu_domain *a, *b;
+	struct rig_dev d, other;
+	struct rig rig;
+	uint64_t wa, wb;
+
+	rig_begin(&rig, &(struct rig_opts){ .mode = UIOMMU_VTD_SCALABLE, .max_pasids = 1 << 10 });
+	rig_dev_add(&rig, &d, 0x10);
+	rig_dev_join(&rig, &other, &d, 0x18);
+	a = rig_domain(&rig, D_SECOND_A, &wa);
+	b = rig_domain(&rig, D_FIRST_B, &wb);
+	move_all(&rig, &d, a);
+	all_see(&rig, &d, wa);
+	rig_clear(&rig);
+	assert_int_equal(uiommu_reset_prepare(d.dev), 0);
+	assert_int_equal(rig.n_waits, 1);
+	all_see(&rig, &d, BLOCKED);
+	all_see(&rig, &other, wa);
+	rig.pasid = some[1];
+	assert_int_equal(rig_replace(&rig, &d, b, NULL, NULL), -EBUSY);
+	/* What they come back to may change meanwhile. */
+	assert_int_equal(uiommu_unmap(a, RIG_IOVA, 4096), 0);
+	assert_int_equal(uiommu_map(a, RIG_IOVA, RAM_BASE + 0x3000, 4096, UIOMMU_READ), 0);
+	rig_detach(&rig, &d);
+	uiommu_reset_done(d.dev);
+	assert_int_equal(rig_look(&rig, d.port), BLOCKED);
+	assert_int_equal(rig_attach(&rig, &d, a, NULL), 0);
+	all_see(&rig, &d, RAM_BASE + 0x3000);
+	all_see(&rig, &other, RAM_BASE + 0x3000);
+	move_all(&rig, &d, NULL);
+	rig_dev_remove(&other);
+	rig_dev_remove(&d);
+	rig_domain_free(a);
+	rig_domain_free(b);
+	rig_end(&rig);
+}
+
+/* A device of a previous owner is blocked until it is used; what that one had ended with its root table. */
+static void deferred_devices_are_blocked(void **state)
+{
+	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+		struct uiommu_device_opts opts = { .size = sizeof(opts), .deferred = true };
+		struct uiommu_domain *id;
+		struct rig_dev d = { 0 };
+		struct rig rig;
+		uint64_t want;
+
+		rig_begin(&rig, &(struct rig_opts){ .mode = (enum uiommu_vtd_mode)mode });
+		id = rig_domain(&rig, D_IDENTITY, &want);
+		assert_int_equal(uiommu_group_create(rig.iommu, &d.group), 0);
+		assert_int_equal(uiommu_group_set_default_domain(d.group, id), 0);
+		assert_int_equal(uiommu_device_add_opts(d.group, 0x10, &opts, &d.dev), 0);
+		assert_int_equal(uiommu_port_create(rig.hw, 0x10, &d.port), 0);
+		assert_int_equal(rig_look(&rig, d.port), BLOCKED);
+		assert_int_equal(uiommu_device_attach_deferred(d.dev), 0);
+		assert_int_equal(rig_look(&rig, d.port), want);
+		uiommu_port_destroy(d.port);
+		uiommu_device_remove(d.dev);
+		uiommu_group_destroy(d.group);
+		rig_domain_free(id);
+		rig_end(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +520,9 @@ int main(void)
 		cmocka_unit_test(pasids_that_are_not_attached),
 		cmocka_unit_test(interrupt_range_is_reserved),
 		cmocka_unit_test(default_type_by_capability),
+		cmocka_unit_test(regions_of_driver_and_caller),
+		cmocka_unit_test(reset_takes_pasids_along),
+		cmocka_unit_test(deferred_devices_are_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
