@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Read-copy-update. Production: liburcu's functions, called, never inlined. Steered:
- * a number per section, since all readers are fibers of the calling thread.
+ * Read-copy-update. Production: liburcu's read side, which its authors let anyone inline
+ * (_LGPL_SOURCE), except under TSan, which is told about the edges by hand and must not
+ * see half of the rest. Steered: a number per section, since all readers are fibers of
+ * the calling thread.
  */
 #include "base/rcu.h"
 
 #ifndef UIOMMU_STEERED
 
-#include <urcu-bp.h>
-
 #include "base/sanitize.h"
+
+#if !BUILD_TSAN
+#define _LGPL_SOURCE
+#endif
+#include <urcu-bp.h>
 
 #if BUILD_TSAN
 void __tsan_acquire(void *addr);

@@ -534,7 +534,8 @@ static void dma_holds(void *arg)
 		uint32_t other;
 
 		uiommu_agent_begin(w->agent[0]);
-		if (uiommu_dma_translate(w->port, w->agent[0], UIOMMU_NO_PASID, UIOMMU_READ, &iova, &pa, 1, NULL) == 1) {
+		if (uiommu_dma_translate(w->port, w->agent[0], UIOMMU_NO_PASID, UIOMMU_READ, &iova, &pa, 1,
+					 NULL) == 1) {
 			uiommu_dma_read(w->port, w->agent[0], UIOMMU_NO_PASID, IOVA, &other, 4, NULL);
 			choice_interleave(CHOICE_LAND);
 			w->old += (uint32_t)*rig_word(&w->r, pa) == 0x600D;

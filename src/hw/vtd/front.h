@@ -36,7 +36,7 @@
 
 #define FRONT_WAY_ADDR FIELD(63, 21)
 
-_Static_assert(sizeof(struct front_line) * (FRONT_LINES + FRONT_WAYS) == AGENT_OWN_BYTES, "an agent's memory");
+_Static_assert(sizeof(struct front_line) * (FRONT_LINES + FRONT_WAYS) == AGENT_OWN_BYTES, "agent's memory");
 
 /* Words of a quick line: w0 is the table's address with, below it, the rest. */
 #define QUICK0_LEVELS	FIELD(2, 0)
@@ -97,10 +97,15 @@ static inline uint64_t front_right(uint32_t access)
 	return access == UIOMMU_WRITE ? FRONT_W : FRONT_R;
 }
 
-/* Neighbours lie side by side; equal pages of different domains do not meet. */
+/* Neighbours lie side by side; equal pages of different domains or units mostly do not meet. */
+static inline uint64_t front_spread(uint64_t tag)
+{
+	return (tag & QUICK1_DID) * 0x9E5 + (tag >> 46) * 0x5A7;
+}
+
 static inline struct front_line *front_line(struct uiommu_agent *agent, uint64_t iova, uint64_t tag)
 {
-	uint64_t h = (iova >> 12) + (tag & QUICK1_DID) * 0x9E5;
+	uint64_t h = (iova >> 12) + front_spread(tag);
 
 	return (struct front_line *)(void *)agent->own + h % FRONT_LINES;
 }
@@ -108,22 +113,37 @@ static inline struct front_line *front_line(struct uiommu_agent *agent, uint64_t
 /* The way to the table that holds the entry of a 4 KiB page. */
 static inline struct front_line *front_way(struct uiommu_agent *agent, uint64_t iova, uint64_t tag)
 {
-	uint64_t h = (iova >> 21) + (tag & QUICK1_DID) * 0x9E5;
+	uint64_t h = (iova >> 21) + front_spread(tag);
 
 	return (struct front_line *)(void *)agent->own + FRONT_LINES + h % FRONT_WAYS;
 }
 
-/* (2). @gen: of the domain id. */
+/*
+ * (2). @gen: of the domain id. Lines with lower stamps are dead. Holds for transactions with
+ * a stamp that was taken before and is still the count: no invalidation ended since.
+ */
+static inline uint64_t front_floor(struct cache *c, _Atomic uint64_t *gen)
+{
+	uint64_t all = gen_read(&c->iotlb_gen), one = gen_read(gen);
+
+	return all > one ? all : one;
+}
+
 static inline bool front_current(struct cache *c, const struct front_line *line, uint64_t tag,
 				 _Atomic uint64_t *gen)
 {
-	return line->tag == tag && gen_read(gen) <= line->stamp && gen_read(&c->iotlb_gen) <= line->stamp;
+	return line->tag == tag && line->stamp >= front_floor(c, gen);
+}
+
+static inline bool front_matches(const struct front_line *line, uint64_t iova, uint64_t tag, uint64_t right)
+{
+	return !((line->page ^ iova) >> 12 | (line->tag ^ tag)) && (line->pa & right);
 }
 
 static inline bool front_hit(struct cache *c, const struct front_line *line, uint64_t iova, uint64_t tag,
 			     uint64_t right, _Atomic uint64_t *gen)
 {
-	return !((line->page ^ iova) >> 12) && (line->pa & right) && front_current(c, line, tag, gen);
+	return front_matches(line, iova, tag, right) && line->stamp >= front_floor(c, gen);
 }
 
 static inline uint64_t front_pa(const struct front_line *line, uint64_t iova)

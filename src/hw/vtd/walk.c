@@ -80,7 +80,8 @@ static void front_way_look(struct vtd_txn *t)
 	    choose(CHOICE_HIT, 2))
 		return;
 	t->way = front;
-	word = vtd_pool_word(t->model->hw.ctx, (front->pa & FRONT_ADDR) + 8 * (t->req->iova >> VTD_PAGE_SHIFT & 511));
+	word = vtd_pool_word(t->model->hw.ctx,
+			     (front->pa & FRONT_ADDR) + 8 * (t->req->iova >> VTD_PAGE_SHIFT & 511));
 	if (word)
 		__builtin_prefetch(word);
 }
@@ -378,12 +379,17 @@ static void quick_fill(struct vtd_txn *t)
 	uint64_t w0, w1, since = atomic_load_explicit(&line->stamp, memory_order_relaxed);
 	uint64_t request = quick_request(t->req->pasid);
 
-	/* The line of another PASID stays while it is good: two that take turns would only disturb. */
+	/*
+	 * The line of another PASID stays while it is good: two that take turns would only
+	 * disturb. One that was never filled has no live root.
+	 */
 	if ((seq & 1) || !t->model->caching || choose(CHOICE_FILL, 2) ||
-	    (since == t->stamp && (atomic_load_explicit(&line->w[1], memory_order_relaxed) ^ request) & QUICK1_REQ))
+	    (since == t->stamp && atomic_load_explicit(&line->live, memory_order_relaxed) == t->live &&
+	     (atomic_load_explicit(&line->w[1], memory_order_relaxed) ^ request) & QUICK1_REQ))
 		return;
 	w0 = (t->xlat.ptr & QUICK0_PTR) | field_put(QUICK0_LEVELS, t->xlat.levels) |
-	     field_put(QUICK0_PGTT, t->xlat.pgtt) | (t->xlat.pwsnp ? QUICK0_PWSNP : 0) | (t->fpd ? QUICK0_FPD : 0);
+	     field_put(QUICK0_PGTT, t->xlat.pgtt) | (t->xlat.pwsnp ? QUICK0_PWSNP : 0) |
+	     (t->fpd ? QUICK0_FPD : 0);
 	w1 = field_put(QUICK1_DID, t->xlat.did) | field_put(QUICK1_PASID, t->pasid) |
 	     field_put(QUICK1_WIDTH, t->xlat.width) | request;
 	if (!atomic_compare_exchange_strong_explicit(&line->seq, &seq, seq + 1, memory_order_acquire,
@@ -534,7 +540,7 @@ int vtd_translate(struct uiommu_port *port, const struct dma_req *req, struct dm
 /* What all requests of a list have in common, as of stamp and live. */
 struct list_state {
 	uint64_t stamp, live, tag;
-	_Atomic uint64_t *gen;
+	uint64_t floor;			/* lines below it were covered by something up to stamp */
 	bool quick;
 	struct quick q;
 };
@@ -548,12 +554,13 @@ static void list_look(struct vtd_port *port, const struct dma_req *req, struct l
 	s->quick = req->agent && req->agent->own &&
 		   quick_read(port, req->pasid, s->stamp, s->live, &s->q);
 	s->tag = s->quick ? front_tag(m, &s->q) : 0;
-	s->gen = s->quick ? quick_gen(m, &s->q) : NULL;
+	s->floor = s->quick ? front_floor(&m->cache, quick_gen(m, &s->q)) : 0;
 }
 
 static inline bool list_current(struct vtd_model *m, const struct list_state *s)
 {
-	return cache_begin(&m->cache) == s->stamp && atomic_load_explicit(&m->live, memory_order_acquire) == s->live;
+	return cache_begin(&m->cache) == s->stamp &&
+	       atomic_load_explicit(&m->live, memory_order_acquire) == s->live;
 }
 
 /*
@@ -566,12 +573,13 @@ static inline size_t list_run(struct vtd_model *m, const struct dma_req *req, co
 {
 	uint64_t right = front_right(req->access), tag = s->tag, stamp = s->stamp, live = s->live;
 	struct uiommu_agent *agent = req->agent;
-	_Atomic uint64_t *gen = s->gen;
+	uint64_t floor = s->floor;
 
 	for (; i < n; i++) {
 		const struct front_line *front = front_line(agent, iova[i], tag);
 
-		if (!front_hit(&m->cache, front, iova[i], tag, right, gen) || cache_begin(&m->cache) != stamp ||
+		if (!front_matches(front, iova[i], tag, right) || front->stamp < floor ||
+		    cache_begin(&m->cache) != stamp ||
 		    atomic_load_explicit(&m->live, memory_order_acquire) != live || choose(CHOICE_HIT, 2))
 			break;
 		pa[i] = front_pa(front, iova[i]);
