@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <uiommu/show.h>
 
@@ -275,6 +276,141 @@ static void counts_are_those_of_the_mappings(void **state)
 	(void)state;
 }
 
+/* One word after another is cleared: the walk is shown as far as it leads. */
+static void broken_walks_end_early(void **state)
+{
+	struct rig_opts opts = { .mode = UIOMMU_VTD_SCALABLE };
+	struct seen *s = malloc(sizeof(*s));
+
+	for (int mode = UIOMMU_VTD_SCALABLE; mode <= UIOMMU_VTD_LEGACY; mode++) {
+		struct vtdd_iommu *vi;
+		uiommu_pa_t at[3];
+		struct rig_dev d;
+		struct rig rig;
+		unsigned int n = 1;
+
+		opts.mode = (enum uiommu_vtd_mode)mode;
+		rig_begin(&rig, &opts);
+		rig_dev_add(&rig, &d, 0x18);
+		vi = to_vtdd(rig.iommu);
+		at[0] = vi->root;
+		at[1] = (rig.real->load64(rig.hw, at[0]) & VTD_SRE_CTP) + 0x18 * VTD_SM_CONTEXT_ENTRY_SIZE;
+		if (mode == UIOMMU_VTD_SCALABLE) {
+			at[2] = rig.real->load64(rig.hw, at[1]) & VTD_SCE0_PASIDDIRPTR;
+			n = 3;
+		}
+		for (unsigned int i = 0; i < n; i++) {
+			uint64_t was = rig.real->load64(rig.hw, at[i]);
+
+			rig.real->store64(rig.hw, at[i], 0);
+			look(&rig, s);
+			assert_int_equal(s->n_entries, i + 1);
+			assert_false(s->last[0].present);
+			assert_non_null(strstr(s->last[0].meaning, "not present"));
+			rig.real->store64(rig.hw, at[i], was);
+		}
+		rig_dev_remove(&d);
+		rig_end(&rig);
+	}
+	free(s);
+	(void)state;
+}
+
+struct freeing {
+	struct uiommu_domain *dom;
+	uint64_t id;
+	pthread_t thread;
+	_Atomic bool begun, done;
+};
+
+static void *free_it(void *arg)
+{
+	struct freeing *f = arg;
+
+	f->begun = true;
+	if (uiommu_domain_free(f->dom))
+		abort();
+	f->done = true;
+	return NULL;
+}
+
+static void while_it_is_freed(void *opaque, const struct uiommu_show_domain *domain)
+{
+	struct freeing *f = opaque;
+
+	if (domain->id != f->id)
+		return;
+	if (pthread_create(&f->thread, NULL, free_it, f))
+		abort();
+	while (!f->begun)
+		sched_yield();
+	/* Time enough to get it wrong. */
+	for (unsigned int i = 0; i < 2000; i++)
+		sched_yield();
+	assert_false(f->done);
+}
+
+/* Who frees a domain that is being shown waits, and it is no error. */
+static void freeing_waits_for_the_visit(void **state)
+{
+	struct uiommu_show_ops ops = { .size = sizeof(ops), .domain = while_it_is_freed };
+	struct rig_opts opts = { .mode = UIOMMU_VTD_SCALABLE, .plain = true };
+	struct freeing f = { .id = 2 };
+	struct uiommu_domain *other[2];
+	struct seen *s = malloc(sizeof(*s));
+	struct rig rig;
+	uint64_t want;
+
+	rig_begin(&rig, &opts);
+	other[0] = rig_domain(&rig, D_SECOND_A, &want);
+	f.dom = rig_domain(&rig, D_SECOND_A, &want);
+	other[1] = rig_domain(&rig, D_SECOND_A, &want);
+	assert_int_equal(uiommu_show(rig.iommu, &ops, &f), 0);
+	pthread_join(f.thread, NULL);
+	assert_true(f.done);
+	look(&rig, s);
+	assert_int_equal(s->n_domains, 3);
+	assert_int_equal(s->domain[1].id, 1);
+	assert_int_equal(s->domain[2].id, 3);
+	rig_domain_free(other[0]);
+	rig_domain_free(other[1]);
+	rig_end(&rig);
+	free(s);
+	(void)state;
+}
+
+/* A domain that its caller gave up and hardware may still reach is shown until the end. */
+static void quarantined_domains_are_shown(void **state)
+{
+	struct rig_opts opts = { .mode = UIOMMU_VTD_SCALABLE };
+	struct seen *s = malloc(sizeof(*s));
+	struct uiommu_domain *a;
+	unsigned int found = 0;
+	struct rig_dev d;
+	struct rig rig;
+	uint64_t want;
+
+	rig_begin(&rig, &opts);
+	rig.hung = true;
+	rig_dev_add(&rig, &d, 0x18);
+	a = rig_domain(&rig, D_SECOND_A, &want);
+	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+	to_vtdd(rig.iommu)->queue.timeout_ns = 1000000;
+	vtd_model_fail_descriptor(rig.hw, 1, VTD_FAIL_HANG);
+	uiommu_block_group(d.group);
+	look(&rig, s);
+	assert_true(s->attachment[0].stuck);
+	rig_dev_remove(&d);
+	assert_int_equal(uiommu_domain_free(a), 0);
+	look(&rig, s);
+	for (unsigned int i = 0; i < s->n_domains; i++)
+		found += s->domain[i].quarantined;
+	assert_int_equal(found, 1);
+	rig_end(&rig);
+	free(s);
+	(void)state;
+}
+
 static void wrong_arguments_are_refused(void **state)
 {
 	struct rig_opts opts = { .mode = UIOMMU_VTD_SCALABLE };
@@ -404,6 +540,9 @@ int main(void)
 		cmocka_unit_test(entries_are_those_of_the_domain),
 		cmocka_unit_test(pasids_and_states),
 		cmocka_unit_test(counts_are_those_of_the_mappings),
+		cmocka_unit_test(broken_walks_end_early),
+		cmocka_unit_test(freeing_waits_for_the_visit),
+		cmocka_unit_test(quarantined_domains_are_shown),
 		cmocka_unit_test(wrong_arguments_are_refused),
 		cmocka_unit_test(shown_while_it_works),
 	};
