@@ -110,8 +110,8 @@ UIOMMU_API int uiommu_group_resv_regions(struct uiommu_group *group, struct uiom
 /*
  * uiommu_device_attach_deferred - the device begins to use its default domain
  * Puts a deferred device on the group's domain: what the first use of DMA does. Other
- * devices: 0, nothing done. -EBUSY: a replacement of the group is prepared, or the device
- * is being reset. Errors of the driver: prepare failed, the device stays deferred;
+ * devices: 0, nothing done. -EBUSY: a replacement of the group is prepared, or a device of
+ * it is being reset. Errors of the driver: prepare failed, the device stays deferred;
  * hardware failed, it is parked on blocking.
  */
 UIOMMU_API int uiommu_device_attach_deferred(struct uiommu_device *dev);

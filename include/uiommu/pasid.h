@@ -28,9 +28,9 @@ extern "C" {
  * (uiommu_event.data). It is the caller's memory, given to one attachment from the call
  * that attaches to the return of the call that detaches or replaces it; to be zeroed
  * but for data. Each attach and each replacement needs another one, since a fault
- * may be using the old one until the call returns. When a call returned that takes a
- * handle away, nobody uses it any more; for that it waits for a grace period, but only
- * if there was a handle.
+ * may be using the old one until the call returns. When a call has returned after which
+ * the attachment is without the handle, nobody uses it any more, whichever call took it
+ * away; the one that does waits for a grace period.
  */
 struct uiommu_attach_handle {
 	struct uiommu_domain *domain;	/* set by the core before the handle can be found */
@@ -44,9 +44,10 @@ struct uiommu_attach_handle {
  * @handle: NULL: faults carry none. Stays the caller's, see above
  * @report: what was done or why not; may be NULL
  *
- * The PASID was blocked before, so there is no old translation to keep; a gap is not
- * reported for that. Errors, with everything as it was: -EINVAL (pasid, domain, handle
- * in use on this PASID); -EOPNOTSUPP (no device of the group can do PASIDs, or the
+ * Devices of the group that are deferred (uiommu/device.h) are attached first, which
+ * stays so if the PASID cannot be. The PASID was blocked before, so there is no old
+ * translation to keep; a gap is not reported for that. Errors, with everything else as it
+ * was: -EINVAL (pasid, domain); -EOPNOTSUPP (no device of the group can do PASIDs, or the
  * driver cannot use the domain for them); -EBUSY (the PASID is attached; a
  * replacement is prepared; a device is being reset); -ENOMEM, -ENOSPC; -EIO,
  * -ETIMEDOUT (hardware; or hardware would not let go of an earlier attachment of the
@@ -88,8 +89,8 @@ UIOMMU_API int uiommu_attach_group_handle(struct uiommu_group *group, struct uio
 /*
  * As uiommu_group_replace_domain(), with a handle that is neither NULL nor the one that
  * the group has (-EINVAL). To the current domain: only the handle changes. On error the
- * old handle stays. All calls without a handle that move the group, uiommu_detach_group()
- * among them, leave it without one.
+ * old handle stays. All calls without a handle that succeed, uiommu_detach_group() among
+ * them, leave the group without one, also if it is on their domain already.
  */
 UIOMMU_API int uiommu_replace_group_handle(struct uiommu_group *group, struct uiommu_domain *domain,
 					   struct uiommu_attach_handle *handle,

@@ -61,13 +61,12 @@ enum core_flags {
 #define CORE_PASID_BUCKETS 16
 
 struct uiommu_group {
-	/* What each change needs. */
+	/*
+	 * What each change needs. The lock stands apart from what is read first under it: a wide
+	 * load over a byte that was just stored has to wait for the store.
+	 */
 	struct uiommu_iommu *iommu;
-	struct lock lock;
-	bool gone;				/* destroyed: its domains are not its own any more */
-	bool blocked;				/* put on blocking by a caller, not for lack of a default */
-	bool own_default;			/* default_domain is the core's: freed with its use */
-	unsigned int resetting;			/* devices between reset_prepare and reset_done */
+	struct core_slot **slots;		/* room for n_devices pointers: a change allocates nothing */
 	/*
 	 * Current, never NULL; and where a change leads, NULL at rest. Written under lock. Neither
 	 * counts among the domain's users, which a replacement would pay locked instructions for:
@@ -77,10 +76,14 @@ struct uiommu_group {
 	struct uiommu_domain *default_domain;	/* blocking when none was set */
 	_Atomic(struct uiommu_attach_handle *) handle;	/* of the current attachment; read under RCU */
 	struct uiommu_txn *txn;			/* the prepared transaction that pins the group */
-	struct core_slot **slots;		/* room for n_devices pointers: a change allocates nothing */
 	struct uiommu_device *devices;		/* in order of adding; linked by next */
+	unsigned int resetting;			/* devices between reset_prepare and reset_done */
 	unsigned int n_direct;			/* of n_devices: those with require_direct */
 	unsigned int n_devices;
+	struct lock lock;
+	bool gone;				/* destroyed: its domains are not its own any more */
+	bool blocked;				/* put on blocking by a caller, not for lack of a default */
+	bool own_default;			/* default_domain is the core's: freed with its use */
 	/* The rest. */
 	unsigned int n_aliases;			/* of n_devices: those that are aliases only */
 	unsigned int n_slots;

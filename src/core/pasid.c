@@ -268,12 +268,14 @@ static int pasid_attach(struct uiommu_group *group, uint32_t pasid, struct core_
 	err = attach_check(group, pasid, &n, plan);
 	if (err)
 		return err;
-	err = group_end_deferred(group);
-	if (err)
-		return report_refuse(plan, NULL, err, "a deferred device cannot be attached (error %d)", err);
 	err = pasid_make(group, pasid, n, &p);
 	if (err)
 		return report_refuse(plan, NULL, err, "no room for PASID %u (error %d)", pasid, err);
+	err = group_end_deferred(group);
+	if (err) {
+		report_refuse(plan, NULL, err, "a deferred device cannot be attached (error %d)", err);
+		goto end_atts;
+	}
 	domain_get(p->domain);
 	err = pasid_set_domain(group, p, change, plan);
 	if (!err) {
@@ -281,6 +283,7 @@ static int pasid_attach(struct uiommu_group *group, uint32_t pasid, struct core_
 		return 0;
 	}
 	domain_put(p->domain);
+end_atts:
 	while (p->n)
 		att_end(p->atts[--p->n]);
 	pasid_free(group->ctx, p);
