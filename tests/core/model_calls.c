@@ -350,10 +350,26 @@ static uint32_t draw_domain(uint32_t x, bool second)
 	return x % 16 ? of[second][x / 16 % 8] : x / 16 % 10;
 }
 
-/* What the number @x says of the i-th target. */
-static uint32_t target_draw(uint32_t x, unsigned int i)
+/* What the number @x says of the i-th target: as a rule a group that is no target yet, or an attached PASID.
+ */
+struct target {
+	int group, pasid;
+	uint32_t domain, handle;
+};
+
+static struct target target_draw(const struct model_side *s, uint32_t x, unsigned int i)
 {
-	return (x >> 2) * (2654435761u + i * 40503u) >> 3;
+	uint32_t y = (x >> 2) * (2654435761u + i * 40503u) >> 3;
+	struct target t = { .group = (int)((x / 64 + (y % 8 ? i : 0)) % R_GROUPS), .handle = y / 2048 % 8 };
+
+	if (y / 8 % 16 == 15)
+		t.pasid = (int)(y / 128 % MD_PASIDS);
+	else if (y / 8 % 16 > 8)
+		t.pasid = r_any_pasid(&s->r, t.group) ? pasid_arg(s, t.group, 4 + y / 128 % 4) : 0;
+	t.domain = draw_domain(y / 16384, t.group == 2);
+	/* New ones as a rule; a group's may be none. */
+	t.handle = t.handle == 7 ? 2 : t.pasid || t.handle > 3;
+	return t;
 }
 
 static int targets_in(uint32_t x)
@@ -368,21 +384,17 @@ static int call_prepare(struct model_side *s, uint32_t x, uint32_t demand)
 	int n = targets_in(x), h = 0, result;
 
 	for (int i = 0; i < n; i++) {
-		uint32_t y = target_draw(x, (unsigned int)i);
-		int g = (int)(y % R_GROUPS), p = (int)(y / 3 % 6),
-		    d = domain_arg(s, g, draw_domain(y / 18, g == 2));
+		struct target t = target_draw(s, x, (unsigned int)i);
+		int there = t.pasid ? s->r.group[t.group].phandle[t.pasid] : s->r.group[t.group].handle;
+		int d = domain_arg(s, t.group, t.domain);
 
-		p = p < MD_PASIDS ? p : p < 5 ? pasid_arg(s, g, 5) % MD_PASIDS : 0;
-		d = p && d >= R_OWN ? NONE : d;
-		want[i] = (struct r_target){
-			g, p, d,
-			handle_arg(s, y / 180 + !!p, p ? s->r.group[g].phandle[p] : s->r.group[g].handle, h)
-		};
+		d = t.pasid && d >= R_OWN ? NONE : d;
+		want[i] = (struct r_target){ t.group, t.pasid, d, handle_arg(s, t.handle, there, h) };
 		h = want[i].handle > h ? want[i].handle : h;
 		targets[i] = (struct uiommu_replace_target){
-			s->group[g],
-			p ? (uint32_t)p : UIOMMU_NO_PASID,
-			side_domain(s, g == 2, d),
+			s->group[t.group],
+			t.pasid ? (uint32_t)t.pasid : UIOMMU_NO_PASID,
+			side_domain(s, t.group == 2, d),
 			handle_of(s, want[i].handle),
 		};
 	}
@@ -918,13 +930,10 @@ static void print_device(uint32_t arg, uint32_t rid, uint32_t x)
 static void print_targets(const struct model_side *s, uint32_t x)
 {
 	for (unsigned int i = 0; (int)i < targets_in(x); i++) {
-		uint32_t y = target_draw(x, i);
-		int g = (int)(y % R_GROUPS), p = (int)(y / 3 % 6);
+		struct target t = target_draw(s, x, i);
 
-		p = p < MD_PASIDS ? p : p < 5 ? pasid_arg(s, g, 5) % MD_PASIDS : 0;
-
-		printf("%s{ group[%d], pasid %d, domain[%u], handle %u }", i ? ", " : "", g, p,
-		       draw_domain(y / 18, g == 2), (y / 180 + !!p) % 3);
+		printf("%s{ group[%d], pasid %d, domain[%u], handle %u }", i ? ", " : "", t.group, t.pasid,
+		       t.domain, t.handle);
 	}
 }
 
