@@ -97,6 +97,17 @@ static void on_irq(void *opaque, uint64_t address, uint32_t data)
 	hw->ops->write32(hw, 0x34, 1);
 }
 
+/* Aligned dwords to the interrupt range, and nothing else. */
+static void on_msi(void *opaque, uint64_t address, uint32_t data)
+{
+	struct world *w = opaque;
+
+	(void)data;
+	w->rig.msis++;
+	FUZZ_CHECK(address >> 20 == 0xFEE && !(address & 3), "an interrupt at 0x%llx",
+		   (unsigned long long)address);
+}
+
 static void begin(struct world *w, const uint8_t *header)
 {
 	struct uiommu_ctx_opts ctx = { .size = sizeof(ctx),
@@ -113,6 +124,8 @@ static void begin(struct world *w, const uint8_t *header)
 		.no_first_stage = header[0] & 64 && header[0] & 128,
 		.haw = 36 + header[2] % 17,
 		.fault_records = 1 + header[3] % 8,
+		.msi = on_msi,
+		.msi_opaque = w,
 	};
 
 	memset(w, 0, sizeof(*w));
@@ -424,13 +437,24 @@ static void op_dma(struct world *w, const struct fuzz_op *op)
 		    (uint8_t)op->val);
 }
 
+/* Addresses that follow one another, by whole pages or not, or go to and fro between two. */
+static void op_list(struct world *w, const struct fuzz_op *op)
+{
+	uint64_t iova[LIST_MAX], base = iova_of(op);
+	size_t n = op->d % (LIST_MAX + 1);
+
+	for (size_t i = 0; i < n; i++)
+		iova[i] = base + (op->val & 1 ? i : i & 1) * (op->val >> 1 & 0x1FFFFF);
+	checked_list(w, op->a % PORTS, pasid_of(op->b, op->val), iova, n, op->d & 0x8000);
+}
+
 static void op_rare(struct world *w, const struct fuzz_op *op, bool in_pool)
 {
 	struct uiommu_hw *hw = w->rig.hw;
 	uint64_t pa = page_pa(op->a) + (op->off & 0xFF0);
 	unsigned int i = op->a % PORTS;
 
-	switch (op->b % 6) {
+	switch (op->b % 7) {
 	case 0:
 		toggle_memory(w, in_pool);
 		break;
@@ -450,6 +474,9 @@ static void op_rare(struct world *w, const struct fuzz_op *op, bool in_pool)
 		hw->ops->store128(hw, op->c & 1 ? op->val & ~UINT64_C(15) : pa,
 				  (struct u128){ op->val, op->d });
 		w->clean = false;
+		break;
+	case 5:
+		checked_misuse(w, i, iova_of(op));
 		break;
 	default:
 		hw->ops->load64(hw, op->val & ~UINT64_C(7));
@@ -498,8 +525,14 @@ static void run(struct world *w, const struct fuzz_op *op, bool in_pool)
 	case 13:
 		op_rare(w, op, in_pool);
 		break;
-	default:
+	case 14:
 		op_dma(w, op);
+		break;
+	default:
+		if (op->code & 0x10)
+			op_list(w, op);
+		else
+			op_dma(w, op);
 	}
 }
 

@@ -57,5 +57,11 @@ void checked_read(struct world *w, uint32_t off, unsigned int bits);
 /* One access, against the naive unit where caches cannot make a difference. */
 void checked_dma(struct world *w, unsigned int port, uint32_t pasid, uint64_t iova, unsigned int len,
 		 bool write, uint8_t fill);
+/* A list of addresses in one call, against each by itself. */
+#define LIST_MAX 40u
+void checked_list(struct world *w, unsigned int port, uint32_t pasid, const uint64_t *iova, size_t n,
+		  bool write);
+/* What devices must not do is refused. */
+void checked_misuse(struct world *w, unsigned int port, uint64_t iova);
 
 #endif

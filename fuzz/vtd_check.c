@@ -316,3 +316,81 @@ void checked_dma(struct world *w, unsigned int port, uint32_t pasid, uint64_t io
 	if (write && !err)
 		w->clean = false;
 }
+
+/* One request of a byte; 0 and the address, or the reason. */
+static uint32_t single(struct world *w, unsigned int port, const struct dma_req *like, uint64_t iova,
+		       uint64_t *pa)
+{
+	struct dma_req req = *like;
+	struct dma_res res;
+	int err;
+
+	req.iova = iova;
+	req.agent = w->rig.agent;
+	err = w->rig.hw->ops->translate(w->port[port], &req, &res);
+	FUZZ_CHECK(!err || (err == -EFAULT && res.reason), "translate: %d", err);
+	*pa = err ? 0 : res.pa;
+	return err ? res.reason : 0;
+}
+
+/* What the addresses lead to, each by itself; the first that is blocked, or @n. */
+static size_t singles(struct world *w, unsigned int port, const struct dma_req *like, const uint64_t *iova,
+		      uint64_t *pa, size_t n, uint32_t *reason)
+{
+	*reason = 0;
+	for (size_t i = 0; i < n; i++) {
+		*reason = single(w, port, like, iova[i], &pa[i]);
+		if (*reason)
+			return i;
+	}
+	return n;
+}
+
+void checked_list(struct world *w, unsigned int port, uint32_t pasid, const uint64_t *iova, size_t n,
+		  bool write)
+{
+	struct dma_req like = { .len = 1, .pasid = pasid, .access = write ? UIOMMU_WRITE : UIOMMU_READ };
+	bool compare = comparable(w, port, pasid);
+	uint64_t before[LIST_MAX], want[LIST_MAX], pa[LIST_MAX];
+	struct uiommu_fault fault = { 0 };
+	uint32_t reason, again;
+	size_t done, settled;
+	int got;
+
+	uiommu_agent_begin(w->rig.agent);
+	/* Accessed and dirty bits may change tables that lead to themselves: until nothing changes. */
+	settled = singles(w, port, &like, iova, before, n, &reason);
+	done = singles(w, port, &like, iova, want, n, &again);
+	compare &= done == settled && again == reason && !memcmp(before, want, done * sizeof(want[0]));
+	got = uiommu_dma_translate(w->port[port], w->rig.agent, pasid, like.access, iova, pa, n, &fault);
+	uiommu_agent_end(w->rig.agent);
+	w->clean = false; /* by those bits */
+	FUZZ_CHECK(got >= 0 && (size_t)got <= n, "a list of %zu: %d", n, got);
+	FUZZ_CHECK((size_t)got == n || (fault.reason && fault.iova == iova[got]),
+		   "a list ends without a fault");
+	if (!compare)
+		return;
+	FUZZ_CHECK((size_t)got == done && fault.reason == reason,
+		   "a list of %zu ends at %d for 0x%x, not at %zu for 0x%x", n, got, fault.reason, done,
+		   reason);
+	FUZZ_CHECK(!memcmp(pa, want, done * sizeof(pa[0])), "a list leads elsewhere than its addresses");
+}
+
+void checked_misuse(struct world *w, unsigned int port, uint64_t iova)
+{
+	struct uiommu_port *p = w->port[port];
+	struct uiommu_agent *agent = w->rig.agent;
+	uint8_t buf[8] = { 0 };
+	uint64_t pa;
+
+	FUZZ_CHECK(uiommu_dma_read(p, agent, UIOMMU_NO_PASID, iova, buf, 1, NULL) == -EINVAL, "no batch");
+	uiommu_agent_begin(agent);
+	FUZZ_CHECK(uiommu_dma_read(p, agent, UIOMMU_NO_PASID, iova, buf, 0, NULL) == -EINVAL, "no length");
+	FUZZ_CHECK(uiommu_dma_write(p, agent, UIOMMU_NO_PASID, iova, buf, 4097, NULL) == -EINVAL, "length");
+	FUZZ_CHECK(uiommu_dma_write(p, agent, UIOMMU_NO_PASID, iova | 0xFFF, buf, 2, NULL) == -EINVAL,
+		   "page");
+	FUZZ_CHECK(uiommu_dma_read(p, agent, 1u << 20, iova, buf, 1, NULL) == -EINVAL, "PASID");
+	FUZZ_CHECK(uiommu_dma_translate(p, agent, UIOMMU_NO_PASID, 3, &iova, &pa, 1, NULL) == -EINVAL,
+		   "access");
+	uiommu_agent_end(agent);
+}
