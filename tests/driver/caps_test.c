@@ -162,9 +162,70 @@ static void refused_unit_is_free(void **state)
 	uiommu_ctx_destroy(ctx);
 }
 
+/* Firmware or a driver that crashed left translation and queue on, with tables of its own. */
+static void unit_that_was_left_on_is_taken_over(void **state)
+{
+	struct rig_opts o = { .mode = UIOMMU_VTD_SCALABLE, .plain = true };
+	const struct hw_ops *ops;
+	struct uiommu_domain *a;
+	struct rig_dev d;
+	struct rig rig;
+	uiommu_pa_t old;
+	uint64_t want;
+
+	rig_begin_hw(&rig, &o);
+	ops = rig.real;
+	old = pool_get(rig.ctx->pool);
+	ops->write64(rig.hw, VTD_REG_IQA, old);
+	ops->write32(rig.hw, VTD_REG_GCMD, VTD_G_QIE);
+	ops->write64(rig.hw, VTD_REG_RTADDR, old);
+	ops->write32(rig.hw, VTD_REG_GCMD, VTD_G_QIE | VTD_G_SRTP);
+	ops->write32(rig.hw, VTD_REG_GCMD, VTD_G_QIE | VTD_G_TE);
+	assert_int_equal(rig_create_iommu(&rig, &o), 0);
+	pool_put(rig.ctx->pool, old);
+	rig_dev_add(&rig, &d, 0x10);
+	a = rig_domain(&rig, D_SECOND_A, &want);
+	assert_int_equal(uiommu_attach_group(d.group, a, NULL), 0);
+	assert_int_equal(rig_look(&rig, d.port), want);
+	uiommu_detach_group(d.group);
+	rig_dev_remove(&d);
+	rig_domain_free(a);
+	rig_end(&rig);
+}
+
+static uint32_t dead_bits;
+
+static uint32_t read_dead_bits(struct uiommu_hw *hw, uint32_t off)
+{
+	return vtd_read32(hw, off) & ~(off == VTD_REG_GSTS ? dead_bits : 0);
+}
+
+/* A command that is never confirmed: an error in time, memory is back, nothing that was turned on is left on. */
+static void unit_that_does_not_answer(void **state)
+{
+	static const uint32_t bits[] = { VTD_G_QIE, VTD_G_SRTP, VTD_G_TE };
+	struct rig_opts o = { .mode = UIOMMU_VTD_SCALABLE, .plain = true };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct rig rig;
+
+		rig_begin_hw(&rig, &o);
+		rig.ops.read32 = read_dead_bits;
+		dead_bits = bits[i];
+		assert_int_equal(rig_create_iommu(&rig, &o), -ETIMEDOUT);
+		assert_int_equal(pool_live(rig.ctx->pool), 0);
+		assert_int_equal(vtd_read32(rig.hw, VTD_REG_GSTS) & (VTD_G_TE | VTD_G_QIE), 0);
+		dead_bits = 0;
+		assert_int_equal(rig_create_iommu(&rig, &o), 0);
+		rig_end(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unit_that_was_left_on_is_taken_over),
+		cmocka_unit_test(unit_that_does_not_answer),
 		cmocka_unit_test(second_driver_of_a_unit_is_refused),
 		cmocka_unit_test(refused_unit_is_free),
 		cmocka_unit_test(missing_capabilities_are_refused),

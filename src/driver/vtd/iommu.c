@@ -39,9 +39,17 @@ static int wait_register(struct vtdd_iommu *vi, bool wide, uint32_t off, uint64_
 /* A level bit of GCMD: the others keep their value, or they would be turned off. */
 static int set_level(struct vtdd_iommu *vi, uint32_t bit, bool on)
 {
+	int err;
+
 	vi->gcmd = on ? vi->gcmd | bit : vi->gcmd & ~bit;
 	vi->ops->write32(vi->hw, VTD_REG_GCMD, vi->gcmd);
-	return wait_register(vi, false, VTD_REG_GSTS, bit, on ? bit : 0);
+	err = wait_register(vi, false, VTD_REG_GSTS, bit, on ? bit : 0);
+	/* It may be on all the same, and what it uses is about to be freed. */
+	if (err && on) {
+		vi->gcmd &= ~bit;
+		vi->ops->write32(vi->hw, VTD_REG_GCMD, vi->gcmd);
+	}
+	return err;
 }
 
 static int one_shot(struct vtdd_iommu *vi, uint32_t bit)
