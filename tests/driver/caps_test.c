@@ -200,7 +200,7 @@ static uint32_t read_dead_bits(struct uiommu_hw *hw, uint32_t off)
 	return vtd_read32(hw, off) & ~(off == VTD_REG_GSTS ? dead_bits : 0);
 }
 
-/* A command that is never confirmed: an error in time, memory is back, nothing that was turned on is left on. */
+/* A command that is never confirmed: an error in time, memory is back, what was turned on is off again. */
 static void unit_that_does_not_answer(void **state)
 {
 	static const uint32_t bits[] = { VTD_G_QIE, VTD_G_SRTP, VTD_G_TE };
