@@ -76,6 +76,20 @@ UIOMMU_API int uiommu_replace_pasid(struct uiommu_group *group, uint32_t pasid, 
  */
 UIOMMU_API void uiommu_detach_pasid(struct uiommu_group *group, uint32_t pasid);
 
+/*
+ * The same three for the group of a device, which must be able to do PASIDs itself:
+ * besides their errors -EINVAL without a device, -EOPNOTSUPP for one without PASIDs.
+ * Also the other devices of the group are attached, replaced, detached.
+ */
+UIOMMU_API int uiommu_attach_device_pasid(struct uiommu_device *dev, uint32_t pasid,
+					  struct uiommu_domain *domain, struct uiommu_attach_handle *handle,
+					  struct uiommu_report *report);
+UIOMMU_API int uiommu_replace_device_pasid(struct uiommu_device *dev, uint32_t pasid,
+					   struct uiommu_domain *domain, struct uiommu_attach_handle *handle,
+					   const struct uiommu_replace_opts *opts,
+					   struct uiommu_report *report);
+UIOMMU_API void uiommu_detach_device_pasid(struct uiommu_device *dev, uint32_t pasid);
+
 /* The domain of a PASID (UIOMMU_NO_PASID: as uiommu_group_domain()); NULL: it is not attached. */
 UIOMMU_API struct uiommu_domain *uiommu_pasid_domain(struct uiommu_group *group, uint32_t pasid);
 

@@ -389,6 +389,39 @@ void uiommu_detach_pasid(struct uiommu_group *group, uint32_t pasid)
 	lock_drop(&group->lock);
 }
 
+static int device_check(const struct uiommu_device *dev, struct uiommu_report *report)
+{
+	if (!dev)
+		return report_refuse(report, NULL, -EINVAL, "no device");
+	if (!dev->max_pasids)
+		return report_refuse(report, NULL, -EOPNOTSUPP, "device " RID_FMT " can do no PASIDs",
+				     RID_ARGS(dev->rid));
+	return 0;
+}
+
+int uiommu_attach_device_pasid(struct uiommu_device *dev, uint32_t pasid, struct uiommu_domain *domain,
+			       struct uiommu_attach_handle *handle, struct uiommu_report *report)
+{
+	int err = device_check(dev, report);
+
+	return err ? err : uiommu_attach_pasid(dev->group, pasid, domain, handle, report);
+}
+
+int uiommu_replace_device_pasid(struct uiommu_device *dev, uint32_t pasid, struct uiommu_domain *domain,
+				struct uiommu_attach_handle *handle, const struct uiommu_replace_opts *opts,
+				struct uiommu_report *report)
+{
+	int err = device_check(dev, report);
+
+	return err ? err : uiommu_replace_pasid(dev->group, pasid, domain, handle, opts, report);
+}
+
+void uiommu_detach_device_pasid(struct uiommu_device *dev, uint32_t pasid)
+{
+	if (dev)
+		uiommu_detach_pasid(dev->group, pasid);
+}
+
 struct uiommu_domain *uiommu_pasid_domain(struct uiommu_group *group, uint32_t pasid)
 {
 	struct uiommu_domain *domain;

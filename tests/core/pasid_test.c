@@ -435,6 +435,33 @@ static void test_all_pasids(void **state)
 	rig_destroy(&r);
 }
 
+/* The calls that name a device do the group's. */
+static void test_by_device(void **state)
+{
+	struct uiommu_device *plain;
+	struct rig r;
+
+	(void)state;
+	rig_create(&r, 2);
+	plain = mock_add(r.group, 7);
+	assert_int_equal(uiommu_attach_device_pasid(NULL, 1, r.domain[1], &r.handle[0], NULL), -EINVAL);
+	assert_int_equal(uiommu_attach_device_pasid(plain, 1, r.domain[1], &r.handle[0], NULL), -EOPNOTSUPP);
+	assert_int_equal(uiommu_attach_device_pasid(r.dev[1], 1, r.domain[1], &r.handle[0], NULL), 0);
+	assert_ptr_equal(r.m->pasid_hw[0][1].reach[0], r.domain[1]);
+	assert_int_equal(uiommu_replace_device_pasid(NULL, 1, r.domain[2], &r.handle[1], NULL, NULL), -EINVAL);
+	assert_int_equal(uiommu_replace_device_pasid(plain, 1, r.domain[2], &r.handle[1], NULL, NULL),
+			 -EOPNOTSUPP);
+	assert_int_equal(uiommu_replace_device_pasid(r.dev[0], 1, r.domain[2], &r.handle[1], NULL, NULL), 0);
+	assert_ptr_equal(r.m->pasid_hw[1][1].reach[0], r.domain[2]);
+	uiommu_detach_device_pasid(NULL, 1);
+	assert_ptr_equal(uiommu_pasid_domain(r.group, 1), r.domain[2]);
+	uiommu_detach_device_pasid(r.dev[1], 1);
+	assert_null(uiommu_pasid_domain(r.group, 1));
+	uiommu_device_remove(plain);
+	mock_check(r.iommu);
+	rig_destroy(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,7 +471,7 @@ int main(void)
 		cmocka_unit_test(test_parked),		cmocka_unit_test(test_group_handles),
 		cmocka_unit_test(test_targets),		cmocka_unit_test(test_transaction),
 		cmocka_unit_test(test_cancel),		cmocka_unit_test(test_demand),
-		cmocka_unit_test(test_all_pasids),
+		cmocka_unit_test(test_all_pasids),	cmocka_unit_test(test_by_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
