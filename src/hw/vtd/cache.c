@@ -187,12 +187,15 @@ static bool way_read(struct cache *c, struct iotlb_set *set, unsigned int way, u
 	return true;
 }
 
+static void set_prefetch(const struct iotlb_set *set)
+{
+	for (size_t i = 0; i < sizeof(*set); i += 64)
+		__builtin_prefetch((const char *)set + i, 1);
+}
+
 void iotlb_prefetch(struct cache *c, uint64_t iova, uint16_t did)
 {
-	const char *set = (const char *)find_set(c, iova, did, 0);
-
-	for (size_t i = 0; i < sizeof(struct iotlb_set); i += 64)
-		__builtin_prefetch(set + i, 1);
+	set_prefetch(find_set(c, iova, did, 0));
 }
 
 bool iotlb_lookup(struct cache *c, struct iotlb_line *line)
@@ -339,8 +342,9 @@ static void set_remove(struct iotlb_set *set, const struct range *r)
 	if (r->number && r->tables)
 		note_removal(&set->removals[1], (uint16_t)(r->tag & TAG_DID), r->number);
 	for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
-		if (!range_hits(r, atomic_load_explicit(&set->key[way], memory_order_relaxed),
-				atomic_load_explicit(&set->tag[way], memory_order_relaxed)))
+		uint64_t k = atomic_load_explicit(&set->key[way], memory_order_relaxed);
+
+		if (!k || !range_hits(r, k, atomic_load_explicit(&set->tag[way], memory_order_relaxed)))
 			continue;
 		set_begin(set);
 		atomic_store_explicit(&set->key[way], 0, memory_order_release);
@@ -351,13 +355,17 @@ static void set_remove(struct iotlb_set *set, const struct range *r)
 
 static void range_remove(struct cache *c, const struct range *r)
 {
+	unsigned int sizes = r->tables ? IOTLB_TABLE_SIZES : IOTLB_SIZES;
+	uint16_t did = (uint16_t)(r->tag & TAG_DID);
+
 	if (r->mask >> 12 >= IOTLB_SETS / 4) {
 		for (unsigned int i = 0; i < IOTLB_SETS; i++)
 			set_remove(&c->sets[i], r);
 		return;
 	}
-	for (unsigned int size = 0; size < (r->tables ? IOTLB_TABLE_SIZES : IOTLB_SIZES); size++) {
-		uint16_t did = (uint16_t)(r->tag & TAG_DID);
+	for (unsigned int size = 0; size < sizes; size++)
+		set_prefetch(find_set(c, r->addr & ~r->mask, did, size));
+	for (unsigned int size = 0; size < sizes; size++) {
 		uint64_t start = (r->addr & ~r->mask) >> size_shift(size);
 		uint64_t last = (r->addr | r->mask) >> size_shift(size);
 
