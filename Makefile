@@ -20,7 +20,7 @@ nightly: setup-check-all
 	@scripts/check nightly $(SUITES)
 
 bench: setup-bench all
-	@build/uiommu bench replace
+	@build/uiommu bench --plot docs
 
 coverage: setup-coverage
 	@scripts/coverage
@@ -43,7 +43,7 @@ help:
 	@echo 'make check-all  what CI runs: check, clang, -Werror, ThreadSanitizer, clang-tidy,'
 	@echo '                cppcheck, aarch64 under qemu-user; at most 25 minutes'
 	@echo 'make nightly    check-all, then long storms'
-	@echo 'make bench      measure replacements'
+	@echo 'make bench      measure replacements and translations; redraws the charts in docs/'
 	@echo 'make coverage   which lines of core, update, hw and driver the tests reach, and why not others'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean      remove all build directories'

@@ -81,18 +81,17 @@ static void print_table(const struct bench_table *t, const struct cli_term *term
 	char a[32], b[32], c[32], d[32];
 	unsigned int i;
 
-	printf("Time of one replacement of a domain with 1e2 to 1e6 mappings (replace.cpu), of one\n"
-	       "with DMA engines online (replace.drain), with the queue on a thread of its own\n"
-	       "(replace.thread). Peer: unmapping and mapping all of it (remap). Limits: one 16-byte\n"
-	       "compare-and-swap, a grace period of RCU, a spinning hand-off between two threads, an\n"
-	       "asymmetric barrier. Goals are the project's own.\n\n");
-	printf("%s%-23s%-4s%11s%12s%10s%10s  %s%s\n", cli_bold(term), "id", "unit", "ours", "peer", "limit",
+	printf("What each row measures, and what was tried where a goal is missed, stands in\n"
+	       "docs/performance.md. Peer of replace.cpu: unmapping and mapping all of it (remap). Rows\n"
+	       "of translate have none: the lookup structures of other programs are not built here.\n"
+	       "Limits: what the machine can do, measured in the same run. Goals are the project's own.\n\n");
+	printf("%s%-32s%-4s%11s%12s%10s%10s  %s%s\n", cli_bold(term), "id", "unit", "ours", "peer", "limit",
 	       "goal", "met", cli_reset(term));
 	for (i = 0; i < t->n; i++) {
 		const struct bench_row *r = &t->row[i];
 		bool has = r->goal_is != GOAL_NONE, met = bench_met(r);
 
-		printf("%-23s%-4s%11s%12s%10s%10s  %s%s%s\n", r->id, r->unit, cell(a, sizeof(a), r->ours),
+		printf("%-32s%-4s%11s%12s%10s%10s  %s%s%s\n", r->id, r->unit, cell(a, sizeof(a), r->ours),
 		       cell(b, sizeof(b), r->peer), cell(c, sizeof(c), r->limit), cell(d, sizeof(d), r->goal),
 		       met ? cli_good(term) : cli_bad(term),
 		       !has  ? ""
@@ -111,14 +110,18 @@ void bench_print(const struct bench_table *t, bool json, const struct cli_term *
 }
 
 struct bench {
-	const char *what;
+	const char *what; /* NULL: all */
+	const char *plot;
+	uint64_t rounds;
 	bool json;
 };
 
-enum { OPT_JSON = 256 };
+enum { OPT_JSON = 256, OPT_PLOT, OPT_ROUNDS };
 
 static const struct argp_option options[] = {
 	{ "json", OPT_JSON, NULL, 0, "print JSON and nothing else", 0 },
+	{ "plot", OPT_PLOT, "DIR", 0, "draw charts of the rows into this directory (SVG; needs gnuplot)", 0 },
+	{ "rounds", OPT_ROUNDS, "N", 0, "interleaved rounds, 1 to 7; the default is 7", 0 },
 	{ 0 },
 };
 
@@ -130,14 +133,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_JSON:
 		b->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num || strcmp(arg, "replace"))
-			argp_error(state, "'%s' is no benchmark; there is: replace", arg);
-		b->what = arg;
+	case OPT_PLOT:
+		b->plot = arg;
 		return 0;
-	case ARGP_KEY_END:
-		if (!b->what)
-			argp_error(state, "which benchmark? There is: replace");
+	case OPT_ROUNDS:
+		if (cli_parse_u64(arg, 1, BENCH_ROUNDS_MAX, &b->rounds))
+			argp_error(state, "--rounds: '%s' is not a number from 1 to %d", arg,
+				   BENCH_ROUNDS_MAX);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num || (strcmp(arg, "replace") && strcmp(arg, "translate")))
+			argp_error(state, "'%s' is no benchmark; there are: replace, translate", arg);
+		b->what = arg;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -147,10 +154,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp parser = {
 	options,
 	parse,
-	"replace",
-	"Measures. `replace`: replacing a domain of 1e2 to 1e6 mappings, beside unmapping and mapping all of "
-	"it (remap, "
-	"the peer), with the machine's limits from the same run: medians of 5 interleaved runs.",
+	"[replace|translate]",
+	"Measures; without a name, everything. `replace`: replacing a domain of 1e2 to 1e6 mappings, beside "
+	"unmapping and mapping all of it (remap, the peer). `translate`: translations by working set and "
+	"number of devices, invalidations, replacement of groups, readers beside a writer. With the "
+	"machine's limits from the same run; medians of interleaved rounds.",
 	NULL,
 	NULL,
 	NULL,
@@ -158,7 +166,7 @@ static const struct argp parser = {
 
 int cli_bench(int argc, char **argv)
 {
-	struct bench b = { 0 };
+	struct bench b = { .rounds = BENCH_ROUNDS_MAX };
 	struct bench_table table = { .n = 0 };
 	struct cli_term term;
 
@@ -166,8 +174,11 @@ int cli_bench(int argc, char **argv)
 	if (argp_parse(&parser, argc, argv, 0, NULL, &b))
 		return CLI_USAGE;
 	term.progress &= !b.json;
-	if (bench_replace(&table, &term))
+	table.rounds = (unsigned int)b.rounds;
+	if ((!b.what || !strcmp(b.what, "replace")) && bench_replace(&table, &term))
+		return CLI_FAILED;
+	if ((!b.what || !strcmp(b.what, "translate")) && bench_translate(&table, &term))
 		return CLI_FAILED;
 	bench_print(&table, b.json, &term);
-	return CLI_OK;
+	return b.plot ? bench_plot(&table, b.plot) : CLI_OK;
 }

@@ -17,11 +17,12 @@ struct bench_row {
 	enum bench_goal goal_is;
 };
 
-enum { BENCH_ROWS_MAX = 64 };
+enum { BENCH_ROWS_MAX = 128, BENCH_ROUNDS_MAX = 7 };
 
 struct bench_table {
 	struct bench_row row[BENCH_ROWS_MAX];
 	unsigned int n;
+	unsigned int rounds; /* to take, at most BENCH_ROUNDS_MAX */
 };
 
 struct bench_row *bench_add(struct bench_table *t, const char *unit, const char *id, ...)
@@ -32,5 +33,9 @@ void bench_print(const struct bench_table *t, bool json, const struct cli_term *
 
 /* `bench replace`: fills the table. 0 or -errno, reported. */
 int bench_replace(struct bench_table *t, struct cli_term *term);
+/* `bench translate`, likewise. */
+int bench_translate(struct bench_table *t, struct cli_term *term);
+/* Charts of the rows that are there, into a directory. The exit status. */
+int bench_plot(const struct bench_table *t, const char *dir);
 
 #endif

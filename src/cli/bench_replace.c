@@ -8,25 +8,20 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-#include <linux/membarrier.h>
 #include <uiommu/vtd.h>
 
-#include "base/atomic128.h"
 #include "base/clock.h"
-#include "base/rcu.h"
-#include "base/task.h"
-#include "cli/bench.h"
+#include "cli/bench_measure.h"
 #include "cli/stats.h"
 
 enum {
-	ROUNDS = 7,
+	ROUNDS = BENCH_ROUNDS_MAX,
 	DECADES = 5,	     /* 1e2 to 1e6 mappings */
 	REPLACEMENTS = 4000, /* per round and size */
 	DRAINS = 1500,	     /* per round, with agents online */
-	LOOPS = 20000,
 	MAX_BUSY = 2,
 };
 
@@ -156,81 +151,6 @@ static int time_remap(struct unit *u, unsigned int decade, double *ns)
 	return err;
 }
 
-static double time_cas(void)
-{
-	struct u128 word = { 0, 0 }, expected = word;
-	uint64_t start = clock_ticks();
-	unsigned int i;
-
-	if (!a128_available())
-		return NAN;
-	for (i = 0; i < LOOPS; i++)
-		a128_cas(&word, &expected, (struct u128){ i, i });
-	return (double)clock_ns(clock_ticks() - start) / LOOPS;
-}
-
-static double time_grace(void)
-{
-	uint64_t start = clock_ticks();
-	unsigned int i;
-
-	for (i = 0; i < 200; i++)
-		rcu_wait();
-	return (double)clock_ns(clock_ticks() - start) / 200;
-}
-
-static double time_barrier(void)
-{
-	uint64_t start = clock_ticks();
-	unsigned int i;
-
-	for (i = 0; i < 500; i++)
-		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-	return (double)clock_ns(clock_ticks() - start) / 500;
-}
-
-struct handoff {
-	_Atomic unsigned int to, from __attribute__((aligned(64)));
-};
-
-static void *answer(void *arg)
-{
-	struct handoff *h = arg;
-	unsigned int i;
-	struct task_spin spin;
-
-	for (i = 1; i <= LOOPS; i++) {
-		memset(&spin, 0, sizeof(spin));
-		while (atomic_load_explicit(&h->to, memory_order_acquire) != i)
-			task_relax(&spin);
-		atomic_store_explicit(&h->from, i, memory_order_release);
-	}
-	return NULL;
-}
-
-/* A round trip between two threads that spin: what a queue on a thread of its own cannot beat. */
-static int time_handoff(double *ns)
-{
-	struct handoff h = { 0 };
-	struct task_spin spin;
-	pthread_t thread;
-	uint64_t start;
-	unsigned int i;
-
-	if (pthread_create(&thread, NULL, answer, &h))
-		return -EAGAIN;
-	start = clock_ticks();
-	for (i = 1; i <= LOOPS; i++) {
-		memset(&spin, 0, sizeof(spin));
-		atomic_store_explicit(&h.to, i, memory_order_release);
-		while (atomic_load_explicit(&h.from, memory_order_acquire) != i)
-			task_relax(&spin);
-	}
-	*ns = (double)clock_ns(clock_ticks() - start) / LOOPS;
-	pthread_join(thread, NULL);
-	return 0;
-}
-
 /* A thread that does DMA in batches, or is online and asleep. */
 struct dma_thread {
 	struct unit *u;
@@ -280,7 +200,7 @@ static int time_drain(struct unit *u, unsigned int busy, double *ns, double *bar
 	usleep(2000);
 	if (!err)
 		err = time_replace(u, 0, DRAINS, ns);
-	*barrier = time_barrier();
+	*barrier = bench_limit_barrier();
 	for (i = 0; i < MAX_BUSY; i++) {
 		atomic_store(&t[i].stop, true);
 		if (t[i].started)
@@ -305,9 +225,9 @@ static int one_round(struct unit *u, struct unit *threaded, struct figures *f, u
 	if (!err)
 		err = time_replace(threaded, 0, REPLACEMENTS, &f->thread[r]);
 	if (!err)
-		err = time_handoff(&f->handoff[r]);
-	f->cas[r] = time_cas();
-	f->grace[r] = time_grace();
+		err = bench_limit_handoff(&f->handoff[r]);
+	f->cas[r] = bench_limit_cas128();
+	f->grace[r] = bench_limit_grace();
 	return err;
 }
 
@@ -319,8 +239,8 @@ static void replace_rows(struct bench_table *t, struct figures *f, double cas)
 
 	for (d = 0; d < DECADES; d++) {
 		row = bench_add(t, "ns", "replace.cpu.1e%u", d + 2);
-		row->ours = stats_median(f->replace[d], ROUNDS);
-		row->peer = stats_median(f->remap[d], ROUNDS);
+		row->ours = stats_median(f->replace[d], t->rounds);
+		row->peer = stats_median(f->remap[d], t->rounds);
 		row->limit = cas;
 		row->goal = 100;
 		row->goal_is = GOAL_MAX;
@@ -338,15 +258,15 @@ static void rows(struct bench_table *t, struct figures *f)
 {
 	static const char *const drain_id[] = { "replace.drain.0threads", "replace.drain.1threads",
 						"replace.drain.2threads" };
-	double cas = stats_median(f->cas, ROUNDS), handoff = stats_median(f->handoff, ROUNDS);
+	double cas = stats_median(f->cas, t->rounds), handoff = stats_median(f->handoff, t->rounds);
 	struct bench_row *row;
 	unsigned int d, b;
 
 	replace_rows(t, f, cas);
 	for (b = 0; b <= MAX_BUSY; b++) {
 		row = bench_add(t, "ns", "%s", drain_id[b]);
-		row->ours = stats_median(f->drain[b], ROUNDS);
-		row->limit = stats_median(f->barrier[b], ROUNDS);
+		row->ours = stats_median(f->drain[b], t->rounds);
+		row->limit = stats_median(f->barrier[b], t->rounds);
 		/* With DMA running the batches that must end come on top: no goal was set for that. */
 		if (!b) {
 			row->goal = row->limit + 100;
@@ -354,18 +274,18 @@ static void rows(struct bench_table *t, struct figures *f)
 		}
 	}
 	row = bench_add(t, "ns", "replace.thread");
-	row->ours = stats_median(f->thread, ROUNDS);
+	row->ours = stats_median(f->thread, t->rounds);
 	row->limit = handoff;
 	row->goal = 3 * handoff;
 	row->goal_is = GOAL_MAX;
 	for (d = 0; d < DECADES; d++) {
 		row = bench_add(t, "ns", "remap.1e%u", d + 2);
-		row->ours = stats_median(f->remap[d], ROUNDS);
+		row->ours = stats_median(f->remap[d], t->rounds);
 	}
 	bench_add(t, "ns", "limit.cas128")->ours = cas;
-	bench_add(t, "ns", "limit.grace")->ours = stats_median(f->grace, ROUNDS);
+	bench_add(t, "ns", "limit.grace")->ours = stats_median(f->grace, t->rounds);
 	bench_add(t, "ns", "limit.handoff")->ours = handoff;
-	bench_add(t, "ns", "limit.barrier")->ours = stats_median(f->barrier[0], ROUNDS);
+	bench_add(t, "ns", "limit.barrier")->ours = stats_median(f->barrier[0], t->rounds);
 }
 
 int bench_replace(struct bench_table *t, struct cli_term *term)
@@ -382,8 +302,8 @@ int bench_replace(struct bench_table *t, struct cli_term *term)
 	err = unit_make(&inline_unit, false, DECADES);
 	if (!err)
 		err = unit_make(&threaded, true, 1);
-	for (r = 0; !err && r < ROUNDS; r++) {
-		cli_progress(term, "bench replace", r, ROUNDS);
+	for (r = 0; !err && r < t->rounds; r++) {
+		cli_progress(term, "bench replace", r, t->rounds);
 		err = one_round(&inline_unit, &threaded, &f, r);
 	}
 	cli_progress_end(term);

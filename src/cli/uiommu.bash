@@ -10,7 +10,7 @@ _uiommu_words()
 	swap) echo '--file --output --seconds --switches --from --mappings --method --mode --to --accessor
 		--own-thread --preset --store64 --threads --mutant --seed --steered --json --plot --help --usage' ;;
 	show) echo '--json --save --help --usage' ;;
-	bench) echo '--json --help --usage' ;;
+	bench) echo '--json --plot --rounds --help --usage' ;;
 	esac
 }
 
@@ -58,7 +58,7 @@ _uiommu()
 		mapfile -t COMPREPLY < <(compgen -W "$(_uiommu_runs)" -- "$cur"; compgen -f -- "$cur")
 	elif [ "$verb" = bench ] && [ "${cur#-}" = "$cur" ]; then
 		# The names are in its usage line.
-		values=$(uiommu bench --help 2>/dev/null | sed -n 's/^Usage: uiommu bench \[OPTION...\] //p')
+		values=$(uiommu bench --help 2>/dev/null | sed -n 's/^Usage: uiommu bench \[OPTION...\] //p' | tr '[|]' '   ')
 		mapfile -t COMPREPLY < <(compgen -W "${values//|/ }" -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_uiommu_words "$verb")" -- "$cur")

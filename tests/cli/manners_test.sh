@@ -78,7 +78,7 @@ expect 2 "bad mode" swap --mode=odd
 expect 2 "first stage in legacy mode" swap --mode=legacy --from=first
 has err "legacy" "it says why"
 expect 2 "remap between different kinds" swap --method=remap --from=identity
-expect 2 "bench without a name" bench
+expect 2 "bench with a bad number of rounds" bench --rounds=8
 expect 2 "bench with an unknown name" bench nothing
 expect 2 "plot with a strange ending" swap --plot=x.gif
 expect 2 "swap --file: a path that is too long is refused" swap --switches=1 --file="$(printf '%04096d' 0)"
@@ -109,6 +109,34 @@ assert rows and all(sorted(r) == sorted(keys) for r in rows)
 assert all(r["gap"] in ("none", "equal", "blocked", "unknown") for r in rows)
 E
 ok $? "demo --json has exactly the promised keys"
+expect 0 "bench translate --json" bench translate --rounds=1 --json
+empty err "bench --json prints nothing to stderr"
+python3 - "$dir/out" <<'E'
+import json, sys
+rows = json.load(open(sys.argv[1]))["rows"]
+keys = "id unit ours peer limit goal goal_is met".split()
+assert rows and all(sorted(r) == sorted(keys) for r in rows)
+ids = {r["id"]: r for r in rows}
+assert len(ids) == len(rows)
+must = ["translate.hit.1", "translate.hit.1000", "translate.pages.cliff", "invalidate.domain", "queue.wait",
+        "memory.unit", "memory.agent", "limit.load.l1", "limit.lock", "readers.map", "readers.replace.full"]
+must += ["translate.pages.%d" % (1 << i) for i in range(8, 21)]
+must += ["translate.devices.%d" % 10 ** i for i in range(6)]
+must += ["invalidate.%s.%d" % (w, n) for w in ("page", "tables") for n in (64, 250, 1000)]
+must += ["replace.group.%d" % 10 ** i for i in range(4)]
+assert all(i in ids for i in must), [i for i in must if i not in ids]
+for r in rows:
+    assert isinstance(r["ours"], float), r
+    assert (r["goal_is"] is None) == (r["goal"] is None) == (r["met"] is None), r
+    if r["goal_is"] == "max":
+        # Both are rounded; where they are equal either answer is right.
+        assert r["ours"] == r["goal"] or r["met"] == (r["ours"] < r["goal"]), r
+pages = [ids["translate.pages.%d" % (1 << i)]["ours"] for i in range(8, 21)]
+steepest = max(b / a for a, b in zip(pages, pages[1:]))
+assert abs(ids["translate.pages.cliff"]["ours"] - steepest) <= 0.05 * steepest
+assert ids["replace.group.batches"]["ours"] == 1
+E
+ok $? "its rows are there and agree with one another"
 expect 0 "demo in 80 columns" demo --seconds=0.05 --file="$dir/file"
 plain out "demo is plain ASCII without a terminal"
 # The file's name may be long; the table may not.
