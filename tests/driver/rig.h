@@ -65,9 +65,9 @@ struct rig {
 	/* Descriptors submitted, without waits. */
 	struct u128 desc[256];
 	unsigned int n_desc, n_waits;
-	_Atomic unsigned int events[UIOMMU_EVENT_DRIVER_MISUSE + 1];
-	struct uiommu_event last[UIOMMU_EVENT_DRIVER_MISUSE + 1];
-	char text[UIOMMU_EVENT_DRIVER_MISUSE + 1][256];
+	_Atomic unsigned int events[UIOMMU_EVENT_DIRECT_BLOCKED + 1];
+	struct uiommu_event last[UIOMMU_EVENT_DIRECT_BLOCKED + 1];
+	char text[UIOMMU_EVENT_DIRECT_BLOCKED + 1][256];
 	unsigned int tags_freed, tables_freed, list_adds, list_dels;
 	/*
 	 * Whose attachment rig_look(), rig_attach() and the like mean: of the RID
