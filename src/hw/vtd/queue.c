@@ -146,7 +146,9 @@ static inline enum vtd_iqei read_descriptor(struct vtd_model *m, const struct so
 	w = src->ring + src->head / sizeof(*w);
 	d[0] = vtd_word_load(w);
 	d[1] = vtd_word_load(w + 1);
-	return src->step == 32 && (vtd_word_load(w + 2) | vtd_word_load(w + 3)) ? VTD_IQEI_RSVD : VTD_IQEI_NONE;
+	if (src->step == 32 && (vtd_word_load(w + 2) | vtd_word_load(w + 3)))
+		return VTD_IQEI_RSVD;
+	return VTD_IQEI_NONE;
 }
 
 /* Looks at the registers: whether there is something to fetch. False: no, or an error (1). */
