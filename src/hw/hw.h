@@ -75,8 +75,8 @@ struct hw_ops {
 	 * that is no interrupt message. How many were translated; the one after them is
 	 * blocked, *reason tells why. NULL: not there. @pa may be @iova.
 	 */
-	size_t (*translate_list)(struct uiommu_port *port, const struct dma_req *req, const uiommu_iova_t *iova,
-				 uiommu_pa_t *pa, size_t n, uint32_t *reason);
+	size_t (*translate_list)(struct uiommu_port *port, const struct dma_req *req,
+				 const uiommu_iova_t *iova, uiommu_pa_t *pa, size_t n, uint32_t *reason);
 };
 
 /* First member of every model. */

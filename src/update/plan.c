@@ -272,8 +272,11 @@ static bool make_single(const struct entry_format *fmt, unsigned int granule, co
 	unsigned int differs = 0;
 	uint64_t lo, hi, both;
 
-	for (unsigned int i = 0; i < fmt->words; i += granule)
-		differs |= (unsigned int)(((cur[i] ^ target[i]) | (cur[i + next] ^ target[i + next])) != 0) << i;
+	for (unsigned int i = 0; i < fmt->words; i += granule) {
+		uint64_t d = (cur[i] ^ target[i]) | (cur[i + next] ^ target[i + next]);
+
+		differs |= (unsigned int)(d != 0) << i;
+	}
 	if (!differs || (differs & (differs - 1)) || !is_present(fmt, cur) || !is_present(fmt, target))
 		return false;
 	at = (unsigned int)__builtin_ctz(differs);

@@ -448,7 +448,8 @@ static void test_by_device(void **state)
 	assert_int_equal(uiommu_attach_device_pasid(plain, 1, r.domain[1], &r.handle[0], NULL), -EOPNOTSUPP);
 	assert_int_equal(uiommu_attach_device_pasid(r.dev[1], 1, r.domain[1], &r.handle[0], NULL), 0);
 	assert_ptr_equal(r.m->pasid_hw[0][1].reach[0], r.domain[1]);
-	assert_int_equal(uiommu_replace_device_pasid(NULL, 1, r.domain[2], &r.handle[1], NULL, NULL), -EINVAL);
+	assert_int_equal(uiommu_replace_device_pasid(NULL, 1, r.domain[2], &r.handle[1], NULL, NULL),
+			 -EINVAL);
 	assert_int_equal(uiommu_replace_device_pasid(plain, 1, r.domain[2], &r.handle[1], NULL, NULL),
 			 -EOPNOTSUPP);
 	assert_int_equal(uiommu_replace_device_pasid(r.dev[0], 1, r.domain[2], &r.handle[1], NULL, NULL), 0);

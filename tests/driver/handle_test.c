@@ -224,7 +224,8 @@ static void many_faults_at_once(void **state)
 		for (unsigned int k = 0; k < GROUPS * DEVS * PASIDS; k++) {
 			unsigned int i = (first + 5 * k) % (GROUPS * DEVS * PASIDS);
 
-			assert_int_equal(look(&w, 0, i % GROUPS, i / GROUPS % DEVS, i / GROUPS / DEVS), -EFAULT);
+			assert_int_equal(look(&w, 0, i % GROUPS, i / GROUPS % DEVS, i / GROUPS / DEVS),
+					 -EFAULT);
 		}
 		assert_int_equal(w.right, 0);
 		w.rig.hw->ops->write32(w.rig.hw, VTD_REG_FECTL, 0);
@@ -263,7 +264,8 @@ static void no_handle(void **state)
 	assert_null(last_data(&w));
 	assert_int_equal(uiommu_port_create(w.rig.hw, 0x4444, &stranger), 0);
 	uiommu_agent_begin(w.agent[0]);
-	assert_int_equal(uiommu_dma_read(stranger, w.agent[0], UIOMMU_NO_PASID, NOTHING, &val, 8, NULL), -EFAULT);
+	assert_int_equal(uiommu_dma_read(stranger, w.agent[0], UIOMMU_NO_PASID, NOTHING, &val, 8, NULL),
+			 -EFAULT);
 	uiommu_agent_end(w.agent[0]);
 	assert_int_equal(w.rig.last[UIOMMU_EVENT_FAULT].rid, 0x4444);
 	assert_null(last_data(&w));

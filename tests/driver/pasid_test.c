@@ -298,7 +298,8 @@ static void max_pasids_by_device_and_hardware(void **state)
 		}
 	}
 	/* No unit has more than 20 bits, whatever the register says. */
-	assert_int_equal(pasids_of(UIOMMU_MAX_PASIDS, UIOMMU_VTD_SCALABLE, 0, VTD_ECAP_PSS), UIOMMU_MAX_PASIDS);
+	assert_int_equal(pasids_of(UIOMMU_MAX_PASIDS, UIOMMU_VTD_SCALABLE, 0, VTD_ECAP_PSS),
+			 UIOMMU_MAX_PASIDS);
 }
 
 /* The directory is as large as the last PASID needs, and no request finds its way past its end. */

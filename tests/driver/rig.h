@@ -103,7 +103,8 @@ void rig_dev_remove(struct rig_dev *d);
  * blocked. replace: a PASID that is not attached is attached, and to blocking it is detached;
  * of one PASID per device.
  */
-int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain, struct uiommu_report *report);
+int rig_attach(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
+	       struct uiommu_report *report);
 int rig_replace(struct rig *rig, struct rig_dev *d, struct uiommu_domain *domain,
 		const struct uiommu_replace_opts *opts, struct uiommu_report *report);
 void rig_detach(struct rig *rig, struct rig_dev *d);

@@ -178,7 +178,8 @@ static void look_beside(struct storm *s)
 	for (unsigned int i = 0; i < BESIDE && s->pasid != UIOMMU_NO_PASID; i++) {
 		struct uiommu_port *port = beside_dev(s, &beside[i])->port;
 
-		if (dma_pasid(s, port, 1, beside[i].pasid, RIG_IOVA, &val) || val != s->mark[beside[i].settled])
+		if (dma_pasid(s, port, 1, beside[i].pasid, RIG_IOVA, &val) ||
+		    val != s->mark[beside[i].settled])
 			atomic_fetch_add(&s->wrong, 1);
 		if (!dma_pasid(s, port, 1, beside[i].pasid, MAP_IOVA, &val) && (val == POISON || val == TRAP))
 			atomic_fetch_add(&s->wrong, 1);
@@ -439,7 +440,8 @@ static void storm_begin(struct storm *s, const struct rig_opts *o, bool sabotage
 	for (unsigned int i = 0; i < AGENTS; i++)
 		assert_int_equal(uiommu_agent_create(s->rig.ctx, &s->agent[i]), 0);
 	rig_dev_add(&s->rig, &s->churned, 0x28);
-	s->apart = rig_paging(&s->rig, s->pasid == UIOMMU_NO_PASID ? UIOMMU_STAGE_SECOND : UIOMMU_STAGE_FIRST);
+	s->apart = rig_paging(&s->rig,
+			      s->pasid == UIOMMU_NO_PASID ? UIOMMU_STAGE_SECOND : UIOMMU_STAGE_FIRST);
 	assert_non_null(s->apart);
 	rig_dev_add(&s->rig, &s->dev, 0x10);
 	rig_dev_add(&s->rig, &s->on_a, 0x18);
@@ -654,8 +656,8 @@ static void storm_of_failures_of(const struct rig_opts *o)
 	memset(&refusals, 0, sizeof(refusals));
 	storm_of(o, sabotaged);
 	/* Failures of all depths: gone back, parked, not even parked. */
-	print_message("# %u errors, %u insisted, %u parked, %u quarantined\n", refusals.errors, refusals.insisted,
-		      refusals.parked, refusals.quarantined);
+	print_message("# %u errors, %u insisted, %u parked, %u quarantined\n", refusals.errors,
+		      refusals.insisted, refusals.parked, refusals.quarantined);
 	assert_true(refusals.insisted && refusals.parked && refusals.quarantined);
 }
 
