@@ -103,8 +103,9 @@ struct keeper {
 	struct uiommu_group *group;
 	struct rig_dev *dev;
 	struct history rid, pasid[PASIDS];
-	int on;		      /* number of the domain; -1: blocked */
-	int pasid_on[PASIDS]; /* -1: not attached */
+	_Atomic unsigned int resets; /* odd: dev is blocked for a reset */
+	int on;			     /* number of the domain; -1: blocked */
+	int pasid_on[PASIDS];	     /* -1: not attached */
 	struct uiommu_attach_handle handle[PASIDS][2];
 	unsigned int flip[PASIDS];
 	uint64_t r;
@@ -252,10 +253,12 @@ static void access_kept(struct storm *s, struct uiommu_agent *agent, unsigned in
 	struct keeper *k = &s->keeper[device[d].group];
 	unsigned int p = s->pasids ? rnd(r, PASIDS + 1) : PASIDS;
 	struct history *h = p < PASIDS ? &k->pasid[p] : &k->rid;
-	unsigned int from = atomic_load(&h->seq);
+	unsigned int resets = atomic_load(&k->resets), from = atomic_load(&h->seq);
 	uint64_t val;
 	int err = dma(s->dev[d].port, agent, p < PASIDS ? pasid_of[p] : UIOMMU_NO_PASID, RIG_IOVA, &val);
 
+	if (&s->dev[d] == k->dev && resets % 2 && resets == atomic_load(&k->resets) && !err)
+		complain(s, &s->wrong, "access during a reset", val, d);
 	judge(s, h, from, err, val);
 	if (p < PASIDS && !err)
 		did(s, DMA_OF_PASID);
@@ -440,6 +443,7 @@ static void keep_reset(struct keeper *k)
 	reset_window(k);
 	if (must(s, uiommu_reset_prepare(k->dev->dev), 0, "reset")) {
 		did(s, RESET);
+		atomic_fetch_add(&k->resets, 1);
 		if (nested)
 			must(s, uiommu_reset_prepare(k->dev->dev), 0, "nested reset");
 		must(s, uiommu_attach_group(k->group, s->shared[0], NULL) == -EBUSY ? 0 : -EINVAL, 0,
@@ -456,6 +460,9 @@ static void keep_reset(struct keeper *k)
 			k->on = 1;
 			did(s, DETACH_IN_RESET);
 		}
+		/* Accesses meet it. */
+		sched_yield();
+		atomic_fetch_add(&k->resets, 1);
 		uiommu_reset_done(k->dev->dev);
 	}
 	changed(&k->rid);
