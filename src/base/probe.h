@@ -21,7 +21,7 @@
 #define PROBE6(name, a, b, c, d, e, f) STAP_PROBE6(iommu, name, a, b, c, d, e, f)
 #else
 /* Arguments count as used, and nothing is computed. */
-#define PROBE_UNUSED(a) ((void)sizeof(a))
+#define PROBE_UNUSED(a) ((void)(0 ? (void)(a) : (void)0))
 #define PROBE3(name, a, b, c) (PROBE_UNUSED(a), PROBE_UNUSED(b), PROBE_UNUSED(c))
 #define PROBE4(name, a, b, c, d) (PROBE3(name, a, b, c), PROBE_UNUSED(d))
 #define PROBE5(name, a, b, c, d, e) (PROBE4(name, a, b, c, d), PROBE_UNUSED(e))
