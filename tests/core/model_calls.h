@@ -10,7 +10,7 @@
 
 #include "model_rules.h"
 
-enum { CALL_ARGS = 4 };
+enum { CALL_ARGS = 5 };
 
 struct model_call {
 	unsigned int op;
