@@ -50,9 +50,12 @@ static int domain_arg(const struct model_side *s, int g, uint32_t arg)
 /* One that is attached, from 4 on. */
 static int pasid_arg(const struct model_side *s, int g, uint32_t arg)
 {
-	for (uint32_t i = 0; i < MD_PASIDS && arg >= MD_PASIDS; i++)
-		if (s->r.group[g].pdom[(arg + i) % MD_PASIDS] != NONE)
-			return (int)((arg + i) % MD_PASIDS);
+	for (uint32_t i = 0; i < MD_PASIDS && arg >= MD_PASIDS; i++) {
+		int p = (int)((arg + i) % MD_PASIDS);
+
+		if (p && s->r.group[g].dom[p] != NONE)
+			return p;
+	}
 	return (int)(arg % MD_PASIDS);
 }
 
@@ -60,7 +63,7 @@ static bool handle_used(const struct model_side *s, int h)
 {
 	for (int g = 0; g < R_GROUPS; g++)
 		for (int p = 0; p < MD_PASIDS; p++)
-			if (s->r.group[g].handle == h || s->r.group[g].phandle[p] == h)
+			if (s->r.group[g].handle[0] == h || s->r.group[g].handle[p] == h)
 				return true;
 	for (int i = 0; i < s->r.targets; i++)
 		if (s->r.target[i].handle == h)
@@ -227,7 +230,7 @@ static void rules_begin(struct model_side *s)
 
 static int call_attach(struct model_side *s, int g, const uint32_t *arg, enum op op)
 {
-	int d = domain_arg(s, g, arg[1]), h = handle_arg(s, arg[2], s->r.group[g].handle, 0), result;
+	int d = domain_arg(s, g, arg[1]), h = handle_arg(s, arg[2], s->r.group[g].handle[0], 0), result;
 	const struct uiommu_replace_opts *opts = op == OP_REPLACE && arg[3] % 2 ? &gapless : NULL;
 	struct uiommu_domain *domain = side_domain(s, g == 2, d);
 
@@ -240,14 +243,14 @@ static int call_attach(struct model_side *s, int g, const uint32_t *arg, enum op
 		result = uiommu_group_replace_domain(s->group[g], domain, opts, NULL);
 	rules_begin(s);
 	if (!out_of_memory(s, result, g, 0))
-		s->result = r_replace(&s->r, g, d, h, op == OP_ATTACH, opts ? GAPLESS : 0);
+		s->result = r_replace(&s->r, g, 0, d, h, op == OP_ATTACH, opts ? GAPLESS : 0);
 	return result;
 }
 
 static int call_pasid(struct model_side *s, int g, const uint32_t *arg, enum op op)
 {
 	int p = pasid_arg(s, g, arg[1]), d = domain_arg(s, g, arg[2]), result;
-	int h = handle_arg(s, arg[3], s->r.group[g].phandle[p], 0);
+	int h = handle_arg(s, arg[3], s->r.group[g].handle[p], 0);
 	struct uiommu_domain *domain;
 
 	/* The core's own defaults end while PASIDs are on them: who attaches one sees to it. */
@@ -263,8 +266,10 @@ static int call_pasid(struct model_side *s, int g, const uint32_t *arg, enum op 
 		return result;
 	if (op == OP_ATTACH_PASID)
 		s->result = r_attach_pasid(&s->r, g, p, d, h);
-	else
-		s->result = r_replace_pasid(&s->r, g, p, d, h, arg[3] / 4 % 2 ? GAPLESS : 0);
+	else {
+		no(&s->r, !p, -EINVAL);
+		s->result = r_replace(&s->r, g, p, d, h, false, arg[3] / 4 % 2 ? GAPLESS : 0);
+	}
 	return result;
 }
 
@@ -385,7 +390,7 @@ static int call_prepare(struct model_side *s, uint32_t x, uint32_t demand)
 
 	for (int i = 0; i < n; i++) {
 		struct target t = target_draw(s, x, (unsigned int)i);
-		int there = t.pasid ? s->r.group[t.group].phandle[t.pasid] : s->r.group[t.group].handle;
+		int there = t.pasid ? s->r.group[t.group].handle[t.pasid] : s->r.group[t.group].handle[0];
 		int d = domain_arg(s, t.group, t.domain);
 
 		d = t.pasid && d >= R_OWN ? NONE : d;
@@ -494,7 +499,7 @@ static int call_device(struct model_side *s, int rid, enum op op, const uint32_t
 		result = uiommu_attach_device(dev, side_domain(s, g == 2, d), NULL);
 		rules_begin(s);
 		no(&s->r, others, -EINVAL);
-		s->result = r_replace(&s->r, g, d, 0, true, 0);
+		s->result = r_replace(&s->r, g, 0, d, 0, true, 0);
 		break;
 	case OP_DETACH_DEVICE:
 		uiommu_detach_device(dev);
@@ -554,7 +559,7 @@ static int call_regroup(struct model_side *s, int g)
 		return skip(s);
 	r_cancel(&s->r, g);
 	uiommu_group_destroy(s->group[g]);
-	s->r.group[g] = (struct r_group){ .pdom = { NONE, NONE, NONE, NONE } };
+	s->r.group[g] = (struct r_group){ .dom = { 0, NONE, NONE, NONE } };
 	s->nomem = 0;
 	return uiommu_group_create(&s->md.iommu[g == 2]->base, &s->group[g]);
 }
@@ -817,8 +822,8 @@ struct model_side *model_side_create(void)
 	for (int g = 0; g < R_GROUPS; g++) {
 		if (uiommu_group_create(&s->md.iommu[g == 2]->base, &s->group[g]))
 			abort();
-		for (int p = 0; p < MD_PASIDS; p++)
-			s->r.group[g].pdom[p] = NONE;
+		for (int p = 1; p < MD_PASIDS; p++)
+			s->r.group[g].dom[p] = NONE;
 	}
 	return s;
 }
@@ -958,7 +963,7 @@ void model_call_print(const struct model_side *s, const struct model_call *c)
 			printf("dev[%d]", device_arg(s, v, (enum op)c->op));
 			break;
 		case 'd':
-			printf(", domain[%u]" + (i ? 0 : 2),
+			printf("%sdomain[%u]", i ? ", " : "",
 			       c->op == OP_ALLOC || c->op == OP_FREE ? 1 + v % USER_DOMAINS : v % 10);
 			break;
 		case 'p':

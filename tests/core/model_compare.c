@@ -24,7 +24,7 @@ bool side_wrong(struct model_side *s, bool cond, const char *what, int a, int b)
 
 static bool handle_wrong(struct model_side *s, int g, int p)
 {
-	int want = p ? s->r.group[g].phandle[p] : s->r.group[g].handle, err;
+	int want = p ? s->r.group[g].handle[p] : s->r.group[g].handle[0], err;
 	struct uiommu_attach_handle *h = NULL;
 
 	err = uiommu_attach_handle_get(s->group[g], p ? (uint32_t)p : UIOMMU_NO_PASID, NONE, &h);
@@ -33,7 +33,8 @@ static bool handle_wrong(struct model_side *s, int g, int p)
 				  p);
 	return side_wrong(s, !err && h == &s->handle[want], "not the handle: group, PASID", g, p) ||
 	       side_wrong(s,
-			  h->domain == side_domain(s, g == 2, p ? s->r.group[g].pdom[p] : s->r.group[g].dom),
+			  h->domain ==
+				  side_domain(s, g == 2, p ? s->r.group[g].dom[p] : s->r.group[g].dom[0]),
 			  "the handle's domain: group, PASID", g, p);
 }
 
@@ -41,10 +42,10 @@ static bool group_wrong(struct model_side *s, int g)
 {
 	const struct r_group *m = &s->r.group[g];
 
-	if (side_wrong(s, uiommu_group_domain(s->group[g]) == side_domain(s, g == 2, m->dom),
+	if (side_wrong(s, uiommu_group_domain(s->group[g]) == side_domain(s, g == 2, m->dom[0]),
 		       "group's domain: group, "
 		       "should be",
-		       g, m->dom) ||
+		       g, m->dom[0]) ||
 	    side_wrong(s, uiommu_group_default_domain(s->group[g]) == side_domain(s, g == 2, m->deflt),
 		       "default domain: group, should be", g, m->deflt) ||
 	    side_wrong(s, uiommu_group_dma_owner_claimed(s->group[g]) == (m->claims || m->uses),
@@ -53,7 +54,7 @@ static bool group_wrong(struct model_side *s, int g)
 	for (int p = 0; p < MD_PASIDS; p++) {
 		if (p && side_wrong(s,
 				    uiommu_pasid_domain(s->group[g], (uint32_t)p) ==
-					    side_domain(s, g == 2, m->pdom[p]),
+					    side_domain(s, g == 2, m->dom[p]),
 				    "PASID's domain: group, PASID", g, p))
 			return true;
 		if (handle_wrong(s, g, p))
@@ -70,7 +71,7 @@ static bool fault_wrong(struct model_side *s, int rid, int p)
 
 	if (g == NONE)
 		return false;
-	want = p ? s->r.group[g].phandle[p] : s->r.group[g].handle;
+	want = p ? s->r.group[g].handle[p] : s->r.group[g].handle[0];
 	rcu_section_begin();
 	err = core_attach_handle(&s->md.iommu[md_iommu_of(rid)]->base, (uint16_t)rid,
 				 p ? (uint32_t)p : UIOMMU_NO_PASID, &h);

@@ -22,12 +22,12 @@
 
 #include "model_calls.h"
 
-enum { BEGIN = 20, LENGTH = 100, STEPS = 50000 };
+enum { BEGIN = 20, LENGTH = 100, STEPS = 50000, RULES = 300 };
 
 /* What the child tells. */
 struct told {
-	uint64_t seed;				/* of the sequence that runs */
-	int at;					/* the call that runs; LENGTH: the end */
+	uint64_t seed; /* of the sequence that runs */
+	int at;	       /* the call that runs; LENGTH: the end */
 	char text[256];
 	unsigned long done[64], succeeded[64], steps;
 };
@@ -229,9 +229,38 @@ static void test_sequences(void **state)
 	assert_int_equal(seldom, 0);
 }
 
+/* Lines that are neither empty nor comment. */
+static void test_rules_are_short(void **state)
+{
+	static const char file[] = __FILE__;
+	char line[256], path[1024];
+	bool comment = false;
+	FILE *rules;
+	int n = 0;
+
+	/* The compiler was told this file's place from the build directory. */
+	snprintf(path, sizeof(path), "%.*smodel_rules.h", (int)(strrchr(file, '/') + 1 - file), file);
+	rules = fopen(path, "r");
+	if (!rules) {
+		print_message("# %s is not there: not run from the build directory\n", path);
+		skip();
+	}
+	while (fgets(line, sizeof(line), rules)) {
+		const char *p = line + strspn(line, " \t");
+
+		comment |= !strncmp(p, "/*", 2);
+		n += !comment && *p != '\n';
+		comment &= !strstr(p, "*/");
+	}
+	fclose(rules);
+	print_message("# %d lines\n", n);
+	assert_in_range(n, 100, RULES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rules_are_short),
 		cmocka_unit_test(test_sequences),
 	};
 
