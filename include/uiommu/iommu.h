@@ -129,7 +129,9 @@ UIOMMU_API int uiommu_iova_to_phys(struct uiommu_domain *domain, uiommu_iova_t i
 /*
  * A group's default domain (identity or paging, made by the caller, who keeps it
  * alive as long as the group). Only while the group is on its default or blocking
- * domain: -EBUSY otherwise. Without one the default is the blocking domain. A group
+ * domain: -EBUSY otherwise; -EPERM while it is owned or used by drivers (uiommu/owner.h);
+ * -EINVAL: identity with an untrusted device, blocking with a device that has direct
+ * mappings (uiommu/device.h). Without one the default is the blocking domain. A group
  * that waits on its default moves to the new one, unless it was put on blocking by
  * a call; if that fails nothing changed. What detaching to it needs is reserved
  * here: -ENOSPC, -ENOMEM if it is not there.
