@@ -91,31 +91,6 @@ static struct uiommu_attach_handle *handle_of(struct model_side *s, int h)
 	return h > 0 ? &s->handle[h] : NULL;
 }
 
-static int call_regions(struct model_side *s, int g, unsigned int max)
-{
-	struct uiommu_resv_region want[2 * MD_RIDS], got[2 * MD_RIDS];
-	unsigned int n = side_regions(s, g, want), have = 0;
-	int err;
-
-	memset(got, 0, sizeof(got));
-	err = uiommu_group_resv_regions(s->group[g], got, max, &have);
-	no(&s->r, s->no_memory, -ENOMEM);
-	if (err == -ENOMEM && s->no_memory)
-		return err;
-	if (side_wrong(s, have == n, "number of reserved regions: is, should be", (int)have, (int)n))
-		return err;
-	for (unsigned int i = 0; i < n && i < max; i++)
-		if (side_wrong(s,
-			       got[i].start == want[i].start && got[i].last == want[i].last &&
-				       got[i].type == want[i].type &&
-				       (got[i].type > UIOMMU_RESV_DIRECT_RELAXABLE ||
-					got[i].prot == want[i].prot),
-			       "reserved region: group, which", g, (int)i))
-			break;
-	no(&s->r, n > max, -EMSGSIZE);
-	return err;
-}
-
 /* ---- calls: each returns what the core did, and sets s->result to what the rules say ---- */
 
 enum op {
@@ -247,20 +222,33 @@ static int call_attach(struct model_side *s, int g, const uint32_t *arg, enum op
 	return result;
 }
 
+/* A device of the group that can do PASIDs; NULL: none. */
+static struct uiommu_device *pasid_device(const struct model_side *s, int g)
+{
+	for (int rid = 0; rid < MD_RIDS; rid++)
+		if (s->dev[rid] && s->r.dev[rid].group == g && s->r.dev[rid].max)
+			return s->dev[rid];
+	return NULL;
+}
+
 static int call_pasid(struct model_side *s, int g, const uint32_t *arg, enum op op)
 {
 	int p = pasid_arg(s, g, arg[1]), d = domain_arg(s, g, arg[2]), result;
 	int h = handle_arg(s, arg[3], s->r.group[g].handle[p], 0);
+	const struct uiommu_replace_opts *opts = arg[3] / 4 % 2 ? &gapless : NULL;
+	struct uiommu_device *dev = arg[3] / 8 % 2 ? pasid_device(s, g) : NULL;
 	struct uiommu_domain *domain;
 
 	/* The core's own defaults end while PASIDs are on them: who attaches one sees to it. */
 	d = d >= R_OWN ? NONE : d;
 	domain = side_domain(s, g == 2, d);
 	if (op == OP_ATTACH_PASID)
-		result = uiommu_attach_pasid(s->group[g], (uint32_t)p, domain, handle_of(s, h), NULL);
+		result = dev ? uiommu_attach_device_pasid(dev, (uint32_t)p, domain, handle_of(s, h), NULL)
+			     : uiommu_attach_pasid(s->group[g], (uint32_t)p, domain, handle_of(s, h), NULL);
+	else if (dev)
+		result = uiommu_replace_device_pasid(dev, (uint32_t)p, domain, handle_of(s, h), opts, NULL);
 	else
-		result = uiommu_replace_pasid(s->group[g], (uint32_t)p, domain, handle_of(s, h),
-					      arg[3] / 4 % 2 ? &gapless : NULL, NULL);
+		result = uiommu_replace_pasid(s->group[g], (uint32_t)p, domain, handle_of(s, h), opts, NULL);
 	rules_begin(s);
 	if (out_of_memory(s, result, g, p))
 		return result;
@@ -268,7 +256,7 @@ static int call_pasid(struct model_side *s, int g, const uint32_t *arg, enum op 
 		s->result = r_attach_pasid(&s->r, g, p, d, h);
 	else {
 		no(&s->r, !p, -EINVAL);
-		s->result = r_replace(&s->r, g, p, d, h, false, arg[3] / 4 % 2 ? GAPLESS : 0);
+		s->result = r_replace(&s->r, g, p, d, h, false, opts ? GAPLESS : 0);
 	}
 	return result;
 }
@@ -599,7 +587,10 @@ static int call_group(struct model_side *s, int g, enum op op, const uint32_t *a
 		break;
 	case OP_DETACH_PASID:
 		d = pasid_arg(s, g, arg[1]);
-		uiommu_detach_pasid(s->group[g], (uint32_t)d);
+		if (arg[1] / 8 % 2 && pasid_device(s, g))
+			uiommu_detach_device_pasid(pasid_device(s, g), (uint32_t)d);
+		else
+			uiommu_detach_pasid(s->group[g], (uint32_t)d);
 		rules_begin(s);
 		r_detach_pasid(&s->r, g, d);
 		break;
@@ -679,7 +670,7 @@ static int dispatch(struct model_side *s, const struct model_call *c)
 	case OP_DEFAULT_TYPE:
 		return call_default_type(s, g, c->arg[1]);
 	case OP_REGIONS:
-		return call_regions(s, g, c->arg[1] % 4);
+		return side_call_regions(s, g, c->arg[1] % 4);
 	case OP_PREPARE:
 		return s->txn ? skip(s) : call_prepare(s, c->arg[0], c->arg[1]);
 	case OP_COMMIT:
@@ -854,7 +845,7 @@ static uint32_t draw_arg(uint64_t *r, char kind, unsigned int few, bool second)
 	case 'd':
 		return draw_domain(draw(r, UINT32_MAX), second);
 	case 'p':
-		return draw(r, 16) ? (draw(r, 2) ? MD_PASIDS : 0) + 1 + draw(r, 4) % 3 : 0;
+		return draw(r, 16) ? 4 * draw(r, 4) + 1 + draw(r, 4) % 3 : 0;
 	case 'h':
 		return draw(r, 4) ? 1 + 3 * draw(r, 8) : draw(r, 24);
 	case 'o':

@@ -172,7 +172,7 @@ static void cover(const struct model_side *s, int g, int type, int *prot)
 }
 
 /* Sorted by start, then type; those of one type that touch are one. */
-unsigned int side_regions(const struct model_side *s, int g, struct uiommu_resv_region *out)
+static unsigned int regions_of(const struct model_side *s, int g, struct uiommu_resv_region *out)
 {
 	int prot[UIOMMU_RESV_SW_MSI + 1][65];
 	unsigned int n = 0;
@@ -194,4 +194,29 @@ unsigned int side_regions(const struct model_side *s, int g, struct uiommu_resv_
 		}
 	}
 	return n;
+}
+
+int side_call_regions(struct model_side *s, int g, unsigned int max)
+{
+	struct uiommu_resv_region want[2 * MD_RIDS], got[2 * MD_RIDS];
+	unsigned int n = regions_of(s, g, want), have = 0;
+	int err;
+
+	memset(got, 0, sizeof(got));
+	err = uiommu_group_resv_regions(s->group[g], got, max, &have);
+	no(&s->r, s->no_memory, -ENOMEM);
+	if (err == -ENOMEM && s->no_memory)
+		return err;
+	if (side_wrong(s, have == n, "number of reserved regions: is, should be", (int)have, (int)n))
+		return err;
+	for (unsigned int i = 0; i < n && i < max; i++)
+		if (side_wrong(s,
+			       got[i].start == want[i].start && got[i].last == want[i].last &&
+				       got[i].type == want[i].type &&
+				       (got[i].type > UIOMMU_RESV_DIRECT_RELAXABLE ||
+					got[i].prot == want[i].prot),
+			       "reserved region: group, which", g, (int)i))
+			break;
+	no(&s->r, n > max, -EMSGSIZE);
+	return err;
 }

@@ -34,7 +34,7 @@ struct uiommu_domain *side_domain(struct model_side *s, int iommu, int d);
 bool side_wrong(struct model_side *s, bool cond, const char *what, int a, int b);
 /* Whether anything is not as the rules say. */
 bool side_compare(struct model_side *s);
-/* The reserved regions of a group: sorted by start, then type; those of one type that touch are one. */
-unsigned int side_regions(const struct model_side *s, int g, struct uiommu_resv_region *out);
+/* uiommu_group_resv_regions() with room for @max, compared: sorted by start, then type; merged per type. */
+int side_call_regions(struct model_side *s, int g, unsigned int max);
 
 #endif
