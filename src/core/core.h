@@ -302,6 +302,11 @@ static inline void domain_put(struct uiommu_domain *domain)
 
 /* All users, groups among them; walks the IOMMU's groups. */
 unsigned int domain_users(struct uiommu_domain *domain);
+/*
+ * The core gives up a default domain of its own making, of which its group has let go. One
+ * that a caller attached elsewhere is kept until the IOMMU ends. No group lock held.
+ */
+void domain_drop(struct uiommu_domain *domain);
 
 /* Hardware may still reach @domain through @att: its memory is kept. Blocking is kept anyway. */
 void domain_quarantine(struct uiommu_domain *domain, struct core_att *att, int error);

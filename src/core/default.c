@@ -176,7 +176,7 @@ int uiommu_group_set_default_domain(struct uiommu_group *group, struct uiommu_do
 	}
 	lock_drop(&group->lock);
 	if (old)
-		uiommu_domain_free(old);
+		domain_drop(old);
 	return err;
 }
 
@@ -234,7 +234,7 @@ int uiommu_group_setup_default(struct uiommu_group *group, enum uiommu_default w
 	err = setup_default(group, wanted, &old);
 	lock_drop(&group->lock);
 	if (old)
-		uiommu_domain_free(old);
+		domain_drop(old);
 	return err;
 }
 

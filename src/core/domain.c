@@ -98,18 +98,12 @@ unsigned int domain_users(struct uiommu_domain *domain)
 	return n;
 }
 
-int uiommu_domain_free(struct uiommu_domain *domain)
+/* Nobody attaches it any more. @keep: somebody still may reach it, it stays until the IOMMU ends. */
+static void domain_end(struct uiommu_domain *domain, bool keep)
 {
-	struct uiommu_iommu *iommu;
-	bool keep;
+	struct uiommu_iommu *iommu = domain->iommu;
 
-	if (!domain)
-		return -EINVAL;
-	iommu = domain->iommu;
-	if (domain == iommu->blocking || domain_users(domain))
-		return -EBUSY;
 	core_list_del(iommu, &iommu->domain_list, &domain->listed);
-	keep = atomic_load_explicit(&domain->quarantined, memory_order_relaxed);
 	lock_take(&iommu->lock);
 	if (keep) {
 		domain->quarantine_next = iommu->quarantine;
@@ -122,7 +116,25 @@ int uiommu_domain_free(struct uiommu_domain *domain)
 	lock_take(&iommu->lock);
 	iommu->domains--;
 	lock_drop(&iommu->lock);
+}
+
+int uiommu_domain_free(struct uiommu_domain *domain)
+{
+	struct uiommu_iommu *iommu;
+
+	if (!domain)
+		return -EINVAL;
+	iommu = domain->iommu;
+	if (domain == iommu->blocking || domain_users(domain))
+		return -EBUSY;
+	domain_end(domain, atomic_load_explicit(&domain->quarantined, memory_order_relaxed));
 	return 0;
+}
+
+void domain_drop(struct uiommu_domain *domain)
+{
+	domain_end(domain, domain_users(domain) ||
+			   atomic_load_explicit(&domain->quarantined, memory_order_relaxed));
 }
 
 enum uiommu_domain_type uiommu_domain_type(const struct uiommu_domain *domain)

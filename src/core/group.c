@@ -79,7 +79,7 @@ void uiommu_group_destroy(struct uiommu_group *group)
 	core_list_del(iommu, &iommu->group_list, &group->listed);
 	core_grace(grace);
 	if (own)
-		uiommu_domain_free(own);
+		domain_drop(own);
 	group_unref(group);
 	lock_take(&iommu->lock);
 	iommu->groups--;

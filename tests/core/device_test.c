@@ -576,6 +576,34 @@ static void test_default_change(void **state)
 	rig_destroy(&r);
 }
 
+/* A default of the core's making that callers attached elsewhere outlives its group's use, and does not leak. */
+static void test_default_attached_elsewhere(void **state)
+{
+	struct uiommu_domain *first;
+	struct rig r;
+
+	(void)state;
+	for (int by_group = 0; by_group < 2; by_group++) {
+		struct uiommu_group *other = NULL;
+
+		rig_create(&r, 2);
+		assert_int_equal(uiommu_group_setup_default(r.group, UIOMMU_DEFAULT_IDENTITY), 0);
+		first = uiommu_group_default_domain(r.group);
+		if (by_group) {
+			require(!uiommu_group_create(r.iommu, &other));
+			require(!uiommu_attach_group(other, first, NULL));
+		} else {
+			require(!uiommu_attach_pasid(r.group, 1, first, NULL, NULL));
+		}
+		assert_int_equal(uiommu_group_setup_default(r.group, UIOMMU_DEFAULT_PAGING), 0);
+		assert_ptr_equal(by_group ? uiommu_group_domain(other) : uiommu_pasid_domain(r.group, 1), first);
+		mock_check(r.iommu);
+		uiommu_group_destroy(other);
+		uiommu_detach_pasid(r.group, 1);
+		rig_destroy(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -586,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_aliases_fail),
 		cmocka_unit_test(test_ownership),	cmocka_unit_test(test_drivers),
 		cmocka_unit_test(test_default_type),	cmocka_unit_test(test_default_change),
+		cmocka_unit_test(test_default_attached_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
