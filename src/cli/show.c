@@ -10,13 +10,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/file.h"
 #include "cli/serve.h"
 #include "cli/state.h"
 
-enum { ANSWER_SECONDS = 20, RUNS_MAX = 64 };
+enum {
+	ANSWER_SECONDS = 20,
+	RUNS_MAX = 64,
+	PATIENCE_MS = 3000,	/* with a run that starts */
+	LOOK_MS = 50,
+};
 #define STATE_MAX ((size_t)256 << 20)
 
 struct show {
@@ -105,7 +111,30 @@ static json_t *parse_state(const char *name, const char *text, size_t len)
 	return NULL;
 }
 
-static json_t *from_process(int dir, pid_t pid)
+static void print_runs(const pid_t *run, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		fprintf(stderr, " %ld", (long)run[i]);
+	fprintf(stderr, "\n");
+}
+
+static void report_no_run(int dir, pid_t pid)
+{
+	pid_t run[RUNS_MAX];
+	unsigned int n = find_runs(dir, run);
+
+	fprintf(stderr, "uiommu show: process %ld is no `uiommu swap` of yours that runs", (long)pid);
+	if (n) {
+		fprintf(stderr, "; these are:");
+		print_runs(run, n);
+	} else {
+		fprintf(stderr, "; none does\n");
+	}
+}
+
+static json_t *ask(int dir, pid_t pid)
 {
 	int fd = serve_connect(dir, pid), err = fd < 0 ? fd : 0;
 	json_t *state = NULL;
@@ -118,13 +147,33 @@ static json_t *from_process(int dir, pid_t pid)
 		close(fd);
 	}
 	if (err == -ENOENT || err == -ECONNREFUSED)
-		fprintf(stderr, "uiommu show: process %ld is no `uiommu swap` of yours that runs\n",
-			(long)pid);
+		report_no_run(dir, pid);
 	else if (err)
 		fprintf(stderr, "uiommu show: process %ld does not answer: %s\n", (long)pid, strerror(-err));
 	else
 		state = parse_state(name, text, len);
 	free(text);
+	return state;
+}
+
+static bool has_iommu(const json_t *state)
+{
+	return json_array_size(json_object_get(state, "iommus")) > 0;
+}
+
+/* A run that reads its file or builds its world has none yet: that takes a second at most. */
+static json_t *from_process(int dir, pid_t pid)
+{
+	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+	json_t *state = ask(dir, pid);
+	int waited = 0;
+
+	while (state && !has_iommu(state) && waited < PATIENCE_MS) {
+		json_decref(state);
+		nanosleep(&look, NULL);
+		waited += LOOK_MS;
+		state = ask(dir, pid);
+	}
 	return state;
 }
 
@@ -147,7 +196,7 @@ static json_t *from_file(const char *path)
 static json_t *from_only_run(int dir)
 {
 	pid_t run[RUNS_MAX];
-	unsigned int n = find_runs(dir, run), i;
+	unsigned int n = find_runs(dir, run);
 
 	if (n == 1)
 		return from_process(dir, run[0]);
@@ -157,9 +206,7 @@ static json_t *from_only_run(int dir)
 		return NULL;
 	}
 	fprintf(stderr, "uiommu show: several run; say which:");
-	for (i = 0; i < n; i++)
-		fprintf(stderr, " %ld", (long)run[i]);
-	fprintf(stderr, "\n");
+	print_runs(run, n);
 	return NULL;
 }
 
@@ -182,10 +229,30 @@ static json_t *get_state(const struct show *s)
 	return state;
 }
 
+static int save_state(const json_t *state, const char *path)
+{
+	FILE *f = fopen(path, "we");
+	int err;
+
+	if (!f)
+		return -errno;
+	errno = 0;
+	err = json_dumpf(state, f, JSON_INDENT(1)) || putc('\n', f) == EOF;
+	err |= fclose(f) == EOF;
+	return !err ? 0 : errno ? -errno : -EIO;
+}
+
 static int put_state(const struct show *s, const json_t *state)
 {
-	if (s->save && json_dump_file(state, s->save, JSON_INDENT(1))) {
-		fprintf(stderr, "uiommu show: cannot write %s: %s\n", s->save, strerror(errno));
+	int err;
+
+	if (!has_iommu(state)) {
+		fprintf(stderr, "uiommu show: it is starting, or has ended: no IOMMU at the moment\n");
+		return CLI_FAILED;
+	}
+	err = s->save ? save_state(state, s->save) : 0;
+	if (err) {
+		fprintf(stderr, "uiommu show: cannot write %s: %s\n", s->save, strerror(-err));
 		return CLI_FAILED;
 	}
 	if (s->json) {

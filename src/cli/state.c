@@ -139,7 +139,7 @@ json_t *state_json(const char *command, struct uiommu_iommu *iommu)
 			 (int)getpid(), "iommus", iommus);
 }
 
-/* ---- JSON to text; anything may be missing ---- */
+/* ---- JSON to text, after a check of its members ---- */
 
 static const char *text(const json_t *object, const char *key)
 {
@@ -188,11 +188,78 @@ static bool all_plain(const json_t *json)
 	}
 }
 
-const char *state_check(const json_t *state)
+/* True: @object has a member @key that is an array, and each item of it is good. */
+static bool all_good(json_t *object, const char *key, bool (*good)(json_t *item))
 {
-	if (!json_is_array(json_object_get(state, "iommus")) ||
-	    !json_is_string(json_object_get(state, "uiommu")))
+	json_t *array = json_object_get(object, key);
+	size_t i;
+
+	if (!json_is_array(array))
+		return false;
+	for (i = 0; i < json_array_size(array); i++)
+		if (!good(json_array_get(array, i)))
+			return false;
+	return true;
+}
+
+/* True: the members named exist and have the types of the format, jansson's. */
+#define HAS(object, ...) (!json_unpack_ex(object, NULL, JSON_VALIDATE_ONLY, __VA_ARGS__))
+
+static bool good_word(json_t *word)
+{
+	return json_is_string(word);
+}
+
+static bool good_field(json_t *field)
+{
+	return HAS(field, "{s:s, s:i, s:s, s:s}", "name", "word", "mask", "value");
+}
+
+static bool good_entry(json_t *entry)
+{
+	return HAS(entry, "{s:s, s:s, s:s, s:s}", "name", "section", "address", "meaning") &&
+	       all_good(entry, "words", good_word) && all_good(entry, "fields", good_field);
+}
+
+static bool good_attachment(json_t *attachment)
+{
+	return HAS(attachment, "{s:s, s:o, s:I, s:b, s:b, s:b}", "rid", "pasid", "domain", "stuck",
+		   "resetting", "deferred") &&
+	       all_good(attachment, "entries", good_entry);
+}
+
+static bool good_group(json_t *group)
+{
+	return HAS(group, "{s:I, s:I, s:I, s:b, s:b}", "id", "domain", "default_domain", "prepared",
+		   "owned") &&
+	       all_good(group, "attachments", good_attachment);
+}
+
+static bool good_level(json_t *level)
+{
+	return HAS(level, "{s:i, s:I, s:I}", "level", "tables", "leaves");
+}
+
+static bool good_domain(json_t *domain)
+{
+	return HAS(domain, "{s:I, s:s, s:s, s:i, s:b, s:o, s:o, s:I}", "id", "type", "stage", "users",
+		   "quarantined", "tag", "root", "mapped_bytes") &&
+	       all_good(domain, "levels", good_level);
+}
+
+static bool good_iommu(json_t *iommu)
+{
+	return HAS(iommu, "{s:s, s:s}", "driver", "mode") && all_good(iommu, "domains", good_domain) &&
+	       all_good(iommu, "groups", good_group);
+}
+
+const char *state_check(json_t *state)
+{
+	if (!HAS(state, "{s:s, s:o}", "uiommu", "iommus"))
 		return "it is not a state that `uiommu show --save` wrote";
+	if (!HAS(state, "{s:s, s:i}", "command", "pid") || !all_good(state, "iommus", good_iommu))
+		return "it is not a whole state as `uiommu show --save` writes it: members are missing or of "
+		       "another type";
 	if (!all_plain(state))
 		return "it has control characters in its strings";
 	return NULL;
@@ -296,8 +363,6 @@ void state_print(const json_t *state, const struct cli_term *term)
 
 	printf("uiommu %s, `uiommu %s`, process %lld\n", text(state, "uiommu"), text(state, "command"),
 	       (long long)number(state, "pid"));
-	if (!json_array_size(iommus))
-		printf("no IOMMU at the moment: it is between two runs\n");
 	for (i = 0; (iommu = json_array_get(iommus, i)); i++) {
 		printf("%s%s%s%s\n\n", text(iommu, "driver"), *text(iommu, "mode") ? ", " : "",
 		       text(iommu, "mode"), *text(iommu, "mode") ? " mode" : "");

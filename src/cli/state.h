@@ -18,7 +18,7 @@ json_t *state_json(const char *command, struct uiommu_iommu *iommu);
  * A sentence when @state is not what state_json() makes (a file can be anything), else
  * NULL. Text of it may go to a terminal: control characters are refused.
  */
-const char *state_check(const json_t *state);
+const char *state_check(json_t *state);
 /* Prints a state that was checked. */
 void state_print(const json_t *state, const struct cli_term *term);
 

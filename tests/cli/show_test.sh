@@ -121,6 +121,8 @@ ok $status "entries, fields, domains and counts agree"
 "$uiommu" show --save "$dir/saved.json" "$first" >"$dir/out" 2>"$dir/err"
 ok $? "a state is saved"
 empty out "--save prints nothing"
+[ -z "$(tail -c 1 "$dir/saved.json" | tr -d '\n')" ]
+ok $? "it ends with a newline"
 # A client that connects and never reads.
 python3 - "$dir/run/uiommu/$first" <<'P' &
 import socket, sys, time
@@ -157,13 +159,58 @@ has err "not a state" "it says so"
 echo 'garbage' >"$dir/garbage"
 expect 1 "a file that is no JSON" show "$dir/garbage"
 has err "not JSON" "it says so"
+python3 - "$dir/saved.json" >"$dir/names" <<'P'
+# One state for each member that is missing, anywhere in the first of everything.
+import copy, json, sys
+state = json.load(open(sys.argv[1]))
+def paths(value, path=()):
+    if isinstance(value, dict):
+        for k in value:
+            yield path + (k,)
+            yield from paths(value[k], path + (k,))
+    elif isinstance(value, list) and value:
+        yield from paths(value[-1], path + (len(value) - 1,))
+for i, path in enumerate(paths(state)):
+    bad = copy.deepcopy(state)
+    at = bad
+    for k in path[:-1]:
+        at = at[k]
+    del at[path[-1]]
+    name = "%s.missing%d" % (sys.argv[1], i)
+    json.dump(bad, open(name, "w"))
+    print(name, *path)
+P
+taken=0
+while read -r name path; do
+	"$uiommu" show "$name" >"$dir/out" 2>"$dir/err" && taken=1 && echo "# without $path: shown"
+	grep -q "cannot be shown" "$dir/err" || taken=1
+done <"$dir/names"
+[ "$taken" = 0 ] && [ "$(wc -l <"$dir/names")" -gt 20 ]
+ok $? "a state with a missing member is refused, whichever it is"
 printf '{"uiommu":"\\u001b[31mred","iommus":[]}' >"$dir/escape"
 expect 1 "escape sequences in a file are refused" show "$dir/escape"
 empty out "and not printed"
 echo '{"uiommu":"1","iommus":[{"domains":[{"levels":[1,null]},7],"groups":[{"attachments":[{"entries":[{"words":[1],"fields":[[]]}]},"x"]}]},3]}' \
 	>"$dir/odd"
-expect 0 "a state with wrong types in it does no harm" show "$dir/odd"
+expect 1 "a state with wrong types in it is refused" show "$dir/odd"
 expect 1 "a file that is not there" show "$dir/nothing"
+
+# Asked as soon as its socket is there: it waits for the first state.
+"$uiommu" swap --file="$dir/file" --mappings=300000 --seconds=3 >"$dir/early.out" 2>&1 </dev/null &
+early=$!
+runs="$runs $early"
+for _ in $(seq 1 400); do
+	[ -S "$dir/run/uiommu/$early" ] && break
+	sleep 0.01
+done
+expect 0 "a run that starts is waited for" show "$early"
+has out "level 1" "and shown"
+kill -9 "$early"
+wait "$early" 2>/dev/null
+rm -f "$dir/run/uiommu/$early"
+echo '{"uiommu":"1","command":"swap","pid":1,"iommus":[]}' >"$dir/none"
+expect 1 "a state without an IOMMU" show "$dir/none"
+has err "no IOMMU at the moment" "it says so"
 
 start second --seconds=20 --mode=legacy
 second=$pid
@@ -172,6 +219,8 @@ third=$pid
 expect 1 "several runs" show
 has err "say which:.*$second" "they are named"
 has err "say which:.*$third" "all of them"
+expect 1 "a process that is none of those" show 1
+has err "these are:.*$second" "it names those that are"
 expect 0 "legacy mode" show "$second"
 has out "legacy mode" "it is named"
 has out "context entry (VT-d 9.3)" "it has context entries"
