@@ -142,7 +142,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   BENCH_ROUNDS_MAX);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num || (strcmp(arg, "replace") && strcmp(arg, "translate")))
+		if (state->arg_num)
+			argp_error(state, "'%s': one name at a time; without a name all are run", arg);
+		if (strcmp(arg, "replace") && strcmp(arg, "translate"))
 			argp_error(state, "'%s' is no benchmark; there are: replace, translate", arg);
 		b->what = arg;
 		return 0;
@@ -169,10 +171,13 @@ int cli_bench(int argc, char **argv)
 	struct bench b = { .rounds = BENCH_ROUNDS_MAX };
 	struct bench_table table = { .n = 0 };
 	struct cli_term term;
+	int status;
 
 	cli_term_init(&term);
 	if (argp_parse(&parser, argc, argv, 0, NULL, &b))
 		return CLI_USAGE;
+	if (b.plot && (status = bench_plot_check(b.plot)))
+		return status;
 	term.progress &= !b.json;
 	table.rounds = (unsigned int)b.rounds;
 	if ((!b.what || !strcmp(b.what, "replace")) && bench_replace(&table, &term))

@@ -35,6 +35,8 @@ void bench_print(const struct bench_table *t, bool json, const struct cli_term *
 int bench_replace(struct bench_table *t, struct cli_term *term);
 /* `bench translate`, likewise. */
 int bench_translate(struct bench_table *t, struct cli_term *term);
+/* Before measuring: whether charts can be drawn into @dir. The exit status; what is wrong is reported. */
+int bench_plot_check(const char *dir);
 /* Charts of the rows that are there, into a directory. The exit status. */
 int bench_plot(const struct bench_table *t, const char *dir);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The charts of `uiommu bench --plot DIR`, from the rows of the same run. gnuplot draws. */
+/* The charts of `uiommu bench --plot=DIR`, from the rows of the same run. gnuplot draws. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/bench.h"
 
@@ -118,19 +120,35 @@ static void write_chart(FILE *out, const struct bench_table *t, const struct cha
 	fprintf(out, "\n");
 }
 
-int bench_plot(const struct bench_table *t, const char *dir)
+int bench_plot_check(const char *dir)
 {
-	FILE *gnuplot;
-	unsigned int i;
+	struct stat st;
+	int err = 0;
 
 	if (strchr(dir, '\'') || strchr(dir, '\n')) {
 		fprintf(stderr, "uiommu bench: --plot: the name must not contain a quote or a line break\n");
 		return CLI_USAGE;
 	}
+	if (stat(dir, &st) || access(dir, W_OK | X_OK))
+		err = errno;
+	else if (!S_ISDIR(st.st_mode))
+		err = ENOTDIR;
+	if (err) {
+		fprintf(stderr, "uiommu bench: --plot: cannot write into %s: %s\n", dir, strerror(err));
+		return CLI_FAILED;
+	}
 	if (system("command -v gnuplot >/dev/null 2>&1")) {
 		fprintf(stderr, "uiommu bench: --plot needs gnuplot (Debian's package gnuplot-nox)\n");
 		return CLI_FAILED;
 	}
+	return CLI_OK;
+}
+
+int bench_plot(const struct bench_table *t, const char *dir)
+{
+	FILE *gnuplot;
+	unsigned int i;
+
 	gnuplot = popen("gnuplot >/dev/null", "w");
 	if (!gnuplot) {
 		fprintf(stderr, "uiommu bench: cannot start gnuplot: %s\n", strerror(errno));

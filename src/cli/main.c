@@ -15,7 +15,7 @@ static const struct cli_verb verbs[] = {
 	{ "demo", "show what replacing a live device's domain does, as one table", cli_demo },
 	{ "swap", "copy a file through DMA while the device's domain is replaced", cli_swap },
 	{ "show", "show what a running swap has: domains, devices, decoded entries", cli_show },
-	{ "bench", "measure: `uiommu bench replace`", cli_bench },
+	{ "bench", "measure replacements and translations beside the machine's limits", cli_bench },
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))

@@ -4,8 +4,10 @@
  * changed, and tells what its accesses saw and what a change cost.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/file.h"
 #include "cli/plot.h"
@@ -45,20 +47,31 @@ enum {
 	OPT_MUTANT,
 };
 
+enum { MAX_MAPPINGS = 16 << 20 };
+
+#ifndef UIOMMU_STEERED
+_Static_assert(MIN_MAPPINGS == 525, "the help and uiommu(1) say 525");
+#endif
+
 static const struct argp_option options[] = {
-	{ "file", 'f', "FILE", 0, "file to copy (default: the largest under /usr/lib of at most 64 MiB)", 0 },
+	{ "file", 'f', "FILE", 0,
+	  "file to copy (default: the largest under /usr/lib of at most 64 MiB, with --steered of at most "
+	  "64 KiB)",
+	  0 },
 	{ "output", OPT_OUTPUT, "FILE", 0, "where the copy goes (default: a temporary file)", 0 },
 	{ "switches", OPT_SWITCHES, "N", 0, "stop after N switches", 1 },
 	{ "seconds", OPT_SECONDS, "S", 0, "stop after S seconds (default 2; with --steered 100 switches)",
 	  1 },
 	{ "mode", OPT_MODE, "MODE", 0, "legacy or scalable (default)", 2 },
 	{ "from", OPT_FROM, "KIND", 0, "blocked, identity, second (default) or first", 2 },
-	{ "to", OPT_TO, "KIND", 0, "likewise", 2 },
+	{ "to", OPT_TO, "KIND", 0, "blocked, identity, second (default) or first", 2 },
 	{ "method", OPT_METHOD, "METHOD", 0,
 	  "replace (default), detach-attach, or remap: unmap all and map all in one "
 	  "domain",
 	  2 },
-	{ "mappings", OPT_MAPPINGS, "N", 0, "4 KiB mappings of each domain (default 1024)", 2 },
+	{ "mappings", OPT_MAPPINGS, "N", 0,
+	  "4 KiB mappings of each domain, 525 (what the devices use) to 16777216 (default 1024)",
+	  2 },
 	{ "threads", OPT_THREADS, "N", 0, "engine threads, 1 to 16 (default 1)", 3 },
 	{ "own-thread", OPT_OWN_THREAD, NULL, 0, "the unit's invalidation queue runs on a thread of its own",
 	  3 },
@@ -67,8 +80,11 @@ static const struct argp_option options[] = {
 	{ "accessor", OPT_ACCESSOR, NULL, 0, "memory is reached through an accessor, not a pointer", 3 },
 	{ "steered", OPT_STEERED, NULL, 0, "one thread; a seeded adversary decides what hardware does when",
 	  4 },
-	{ "seed", OPT_SEED, "N", 0, "seed of everything random (default 1)", 4 },
-	{ "mutant", OPT_MUTANT, "NAME", 0, "with --steered: let the driver make this mistake", 4 },
+	{ "seed", OPT_SEED, "N", 0,
+	  "seed of everything random (default 1); to have the same run elsewhere name the same --file, too",
+	  4 },
+	{ "mutant", OPT_MUTANT, "NAME", 0,
+	  "with --steered: let the driver make this mistake; '?' lists them", 4 },
 	{ "plot", OPT_PLOT, "FILE", 0,
 	  "draw switch time against mapping count for the three methods (.svg or .png)", 5 },
 	{ "json", OPT_JSON, NULL, 0, "print JSON and nothing else", 5 },
@@ -90,6 +106,21 @@ static void parse_number(struct argp_state *state, const char *name, const char 
 	if (cli_parse_u64(arg, min, max, val))
 		argp_error(state, "%s: '%s' is not a number from %llu to %llu", name, arg,
 			   (unsigned long long)min, (unsigned long long)max);
+}
+
+static void parse_mappings(struct argp_state *state, struct swap *s, const char *arg)
+{
+	uint64_t n = 0;
+
+	if (cli_parse_u64(arg, 0, UINT64_MAX, &n))
+		argp_error(state, "--mappings: '%s' is not a number from %d to %d", arg, MIN_MAPPINGS,
+			   MAX_MAPPINGS);
+	if (n < MIN_MAPPINGS)
+		argp_error(state, "--mappings: '%s' is too few: the devices themselves use %d", arg,
+			   MIN_MAPPINGS);
+	if (n > MAX_MAPPINGS)
+		argp_error(state, "--mappings: '%s' is too many: at most %d (64 GiB)", arg, MAX_MAPPINGS);
+	s->opts.mappings = (unsigned int)n;
 }
 
 static void parse_file(struct argp_state *state, struct swap *s, const char *arg)
@@ -159,8 +190,7 @@ static void parse_numbers(struct swap *s, int key, const char *arg, struct argp_
 		parse_number(state, "--seed", arg, 0, UINT64_MAX, &s->opts.seed);
 		break;
 	case OPT_MAPPINGS:
-		parse_number(state, "--mappings", arg, MIN_MAPPINGS, 16u << 20, &n);
-		s->opts.mappings = (unsigned int)n;
+		parse_mappings(state, s, arg);
 		break;
 	case OPT_THREADS:
 		parse_number(state, "--threads", arg, 1, 16, &n);
@@ -314,9 +344,9 @@ static void print_result(const struct swap *s, struct scenario_result *res, cons
 	if (!s->steered)
 		printf("longest stall of an access: %s\n",
 		       cli_duration(a, sizeof(a), (double)res->longest_stall_ns));
-	printf("copied       %s bytes in %llu passes, engine accesses blocked and retried: %s\n",
+	printf("copied       %s bytes in %llu pass%s, engine accesses blocked and retried: %s\n",
 	       cli_count(a, sizeof(a), res->bytes_copied), (unsigned long long)res->passes,
-	       cli_count(b, sizeof(b), res->engine_blocked));
+	       res->passes == 1 ? "" : "es", cli_count(b, sizeof(b), res->engine_blocked));
 	printf("SHA-256      %s  %s\n             %s  the copy\n", in, s->path, out);
 	for (i = 0; i < res->n_dirs; i++)
 		if (!row_honest(&s->opts, res, i, &why))
@@ -386,6 +416,11 @@ static int run(struct swap *s)
 	for (i = 0; i < res.n_dirs; i++)
 		honest &= row_honest(&s->opts, &res, i, &why);
 	scenario_result_fini(&res);
+	if (s->mutant && honest && !err)
+		fprintf(stderr,
+			"uiommu swap: mistake %s was made but not seen with seed %llu; try others "
+			"(--seed), more --switches or another --method\n",
+			s->mutant, (unsigned long long)s->opts.seed);
 	return honest && !err ? CLI_OK : CLI_FAILED;
 }
 
@@ -417,6 +452,30 @@ static int load(struct swap *s)
 	return err;
 }
 
+#ifdef UIOMMU_STEERED
+/* A planted mistake lets devices write into page tables that the driver then trusts. */
+static void on_crash(int signal)
+{
+	static const char text[] = "uiommu swap: the mistake was seen: the driver crashed (devices wrote "
+				   "into memory that it took for its own)\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)signal;
+	(void)n;
+	_exit(CLI_FAILED);
+}
+
+static void make_mistake(const char *name)
+{
+	struct sigaction action = { .sa_handler = on_crash };
+
+	mutant_select(mutant_by_name(name));
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGABRT, &action, NULL);
+}
+#endif
+
 int cli_swap(int argc, char **argv)
 {
 	struct swap s = {
@@ -439,7 +498,7 @@ int cli_swap(int argc, char **argv)
 #ifdef UIOMMU_STEERED
 	s.steered = true;
 	if (s.mutant)
-		mutant_select(mutant_by_name(s.mutant));
+		make_mistake(s.mutant);
 	/* By count, not by time: the same seed gives the same run. */
 	if (!s.have_seconds && !s.have_switches)
 		s.opts.switches = 100;

@@ -80,6 +80,15 @@ has err "legacy" "it says why"
 expect 2 "remap between different kinds" swap --method=remap --from=identity
 expect 2 "bench with a bad number of rounds" bench --rounds=8
 expect 2 "bench with an unknown name" bench nothing
+expect 2 "bench with two names" bench replace translate
+has err "one name at a time; without a name all are run" "it says so"
+expect 1 "bench --plot into nowhere fails before it measures" bench --plot="$dir/nowhere" replace
+has err "cannot write into $dir/nowhere: No such file" "it says why"
+empty out "and prints no row"
+expect 2 "no mappings" swap --mappings=0
+has err "'0' is too few" "it says what is wrong"
+expect 2 "a thousand million mappings" swap --mappings=1e9
+has err "'1e9' is too many" "it says what is wrong"
 expect 2 "plot with a strange ending" swap --plot=x.gif
 expect 2 "swap --file: a path that is too long is refused" swap --switches=1 --file="$(printf '%04096d' 0)"
 has err "longer than 4095" "it says how long a path may be"
@@ -100,6 +109,17 @@ empty err "swap --json prints nothing to stderr"
 python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); r=d["rows"][0]; assert r["switches"]==200 and r["gap"]=="none" and r["files_equal"] is True' "$dir/out"
 ok $? "stdout is JSON alone, with the row's keys"
 expect 0 "swap --steered" swap --steered --seed=7 --file="$dir/file" --switches=6
+empty err "nothing on stderr"
+# The example of uiommu(1): with its file, and with ours.
+example=$(sed -n 's/^\.Dl uiommu swap --steered --mutant/swap --steered --mutant/p' "$(dirname "$0")/../../docs/man/uiommu.1")
+[ -n "$example" ]
+ok $? "uiommu(1) has an example of a mistake"
+# shellcheck disable=SC2086
+expect 1 "the mistake of the example is found" $example
+# shellcheck disable=SC2086
+expect 1 "with another file, too" $example --file="$dir/file"
+expect 0 "a mistake that is not found" swap --steered --mutant=wrong-ih --switches=3 --file="$dir/file"
+has err "wrong-ih was made but not seen with seed 1; try others" "it says so"
 expect 0 "demo --json" demo --json --seconds=0.05 --file="$dir/file"
 python3 - "$dir/out" <<'E'
 import json, sys
