@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The only entry. Meson and ninja do the building, scripts/check the testing.
 
-PREFIX ?= /usr/local
+# The one configured last, if there is one.
+PREFIX ?= $(or $(shell sed -n 's/^-Dprefix=\([^ ]*\) .*/\1/p' build/options 2>/dev/null),/usr/local)
 DESTDIR ?=
 
 all: setup-demo
@@ -20,7 +21,7 @@ nightly: setup-check-all
 	@scripts/check nightly $(SUITES)
 
 bench: setup-bench all
-	@build/uiommu bench --plot docs
+	@build/uiommu bench --plot=docs
 
 coverage: setup-coverage
 	@scripts/coverage
