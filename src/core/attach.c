@@ -49,7 +49,8 @@ static int change_begin(struct uiommu_group *group, const struct core_change *ch
 		return group_busy(group, plan);
 	if ((change->flags & CORE_NEEDS_CORE_DOMAIN) && !on_core_domain(group))
 		return report_refuse(plan, NULL, -EBUSY, "the group is on a domain that is neither its "
-				     "default nor blocking");
+				     "default nor blocking: use uiommu_group_replace_domain(), or detach "
+				     "it first");
 	if (!had)
 		return 0;
 	if (change->flags & CORE_NEEDS_NO_HANDLE)
@@ -130,12 +131,12 @@ static inline __attribute__((always_inline)) int group_change(struct uiommu_grou
 	int err;
 
 	if (!group || !domain)
-		return report_refuse(report, NULL, -EINVAL, "no group or no domain");
+		return report_no_target(report, group);
 	if (domain->iommu != group->iommu)
 		return report_refuse(report, NULL, -EINVAL, "the domain belongs to another IOMMU");
-	err = change->opts ? replace_opts_check(change->opts) : 0;
+	err = change->opts ? replace_opts_check(change->opts, report) : 0;
 	if (err)
-		return report_refuse(report, NULL, err, "options are not valid");
+		return err;
 	change->times = report;
 	lock_take(&group->lock);
 	err = group_set_domain(group, change, &plan);

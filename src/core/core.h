@@ -313,7 +313,10 @@ void domain_quarantine(struct uiommu_domain *domain, struct core_att *att, int e
 
 /* Sizes of option structs: 0, -EINVAL (smaller than @known), -E2BIG (non-zero bytes behind @known). */
 int opts_check(const void *opts, size_t size, size_t known);
-int replace_opts_check(const struct uiommu_replace_opts *opts);
+/* The report, if there is one, says which field is not valid. */
+int replace_opts_check(const struct uiommu_replace_opts *opts, struct uiommu_report *report);
+/* -EINVAL, with the reason: @group is NULL, else the domain. */
+int report_no_target(struct uiommu_report *report, const struct uiommu_group *group);
 
 /* Reports. reason is formatted only when there is one: the way without a gap formats nothing. */
 void report_init(struct uiommu_report *report);

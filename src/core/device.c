@@ -136,6 +136,13 @@ static void bury(struct uiommu_device *dev, struct core_grave *grave)
 	grave->devices = dev;
 }
 
+/* There is no report: the log says which of several reasons it was. */
+static int add_refuse(const struct uiommu_group *group, uint16_t rid, int err, const char *why)
+{
+	ctx_log(group->ctx, UIOMMU_LOG_INFO, "device " RID_FMT " not added: %s", RID_ARGS(rid), why);
+	return err;
+}
+
 /* Removed earlier, but hardware would not block it: now, or -errno. */
 static int lost_end(struct uiommu_device *lost, struct core_grave *grave)
 {
@@ -209,6 +216,8 @@ static int requester_make(struct uiommu_group *group, uint16_t rid, const struct
 	dev->deferred = opts->deferred;
 	err = rid_claim(dev, &lost);
 	if (err) {
+		if (err == -EEXIST)
+			add_refuse(group, rid, err, "another group has it, as a device or an alias");
 		alloc_free(&group->ctx->alloc, dev);
 		return err;
 	}
@@ -285,11 +294,13 @@ static int device_opts_check(const struct uiommu_device_opts *opts)
 static int add_check(const struct adding *a)
 {
 	const struct uiommu_group *group = a->group;
+	struct uiommu_report plan;
 
-	if (group_busy(group, NULL))
-		return -EBUSY;
+	if (group_busy(group, &plan))
+		return add_refuse(group, a->rid, -EBUSY, plan.reason);
 	if (group->n_pasids && a->opts->max_pasids && group->iommu->ops->pasid_probe)
-		return -EBUSY;
+		return add_refuse(group, a->rid, -EBUSY, "it can do PASIDs, and some are attached in the "
+				  "group: detach those first");
 	if (a->opts->untrusted && group->default_domain->type == UIOMMU_DOMAIN_IDENTITY)
 		return -EPERM;
 	return 0;
@@ -324,7 +335,7 @@ static int add_one(struct adding *a, uint16_t rid)
 	int err;
 
 	if (dev && !a->n && !dev->alias)
-		return -EEXIST;
+		return add_refuse(a->group, rid, -EEXIST, "the group has it already");
 	if (!dev) {
 		err = requester_make(a->group, rid, a->opts, a->n, &dev, &a->grave);
 		if (err)

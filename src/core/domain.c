@@ -5,6 +5,7 @@
  * groups, and an attached one is mapped while its devices do DMA.
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/probe.h"
 #include "core/core.h"
@@ -121,12 +122,22 @@ static void domain_end(struct uiommu_domain *domain, bool keep)
 int uiommu_domain_free(struct uiommu_domain *domain)
 {
 	struct uiommu_iommu *iommu;
+	unsigned int users;
 
 	if (!domain)
 		return -EINVAL;
 	iommu = domain->iommu;
-	if (domain == iommu->blocking || domain_users(domain))
+	if (domain == iommu->blocking) {
+		ctx_log(iommu->ctx, UIOMMU_LOG_INFO, "the blocking domain is not freed: the IOMMU's own");
 		return -EBUSY;
+	}
+	users = domain_users(domain);
+	if (users) {
+		ctx_log(iommu->ctx, UIOMMU_LOG_INFO, "domain %" PRIu64 " not freed: %u user%s (groups and "
+			"PASIDs on it, defaults, prepared replacements)", domain->listed.id, users,
+			users == 1 ? "" : "s");
+		return -EBUSY;
+	}
 	domain_end(domain, atomic_load_explicit(&domain->quarantined, memory_order_relaxed));
 	return 0;
 }

@@ -55,13 +55,14 @@ void uiommu_group_destroy(struct uiommu_group *group)
 	struct uiommu_domain *own = NULL;
 	struct uiommu_iommu *iommu;
 	bool grace = false;
-	unsigned int n;
+	unsigned int n, named;
 
 	if (!group)
 		return;
 	iommu = group->iommu;
 	lock_take(&group->lock);
 	n = group->n_devices;
+	named = n - group->n_aliases;
 	if (!n) {
 		group_unpin(group);
 		group->gone = true;
@@ -73,7 +74,9 @@ void uiommu_group_destroy(struct uiommu_group *group)
 	}
 	lock_drop(&group->lock);
 	if (n) {
-		ctx_log(group->ctx, UIOMMU_LOG_ERROR, "a group of %u devices was destroyed: kept", n);
+		ctx_log(group->ctx, UIOMMU_LOG_ERROR, "group not destroyed: it still has %u "
+			"device%s; remove %s first", named, named == 1 ? "" : "s",
+			named == 1 ? "it" : "them");
 		return;
 	}
 	core_list_del(iommu, &iommu->group_list, &group->listed);

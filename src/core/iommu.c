@@ -71,8 +71,9 @@ void uiommu_iommu_destroy(struct uiommu_iommu *iommu)
 	lock_drop(&iommu->lock);
 	if (groups || domains) {
 		/* Better to leak it than to leave their owners with dangling pointers. */
-		ctx_log(iommu->ctx, UIOMMU_LOG_ERROR, "%s: destroyed with %u groups and %u domains: kept",
-			iommu->ops->name, groups, domains);
+		ctx_log(iommu->ctx, UIOMMU_LOG_ERROR, "%s: IOMMU not destroyed: it still has "
+			"%u group%s and %u domain%s; destroy and free them first", iommu->ops->name,
+			groups, groups == 1 ? "" : "s", domains, domains == 1 ? "" : "s");
 		return;
 	}
 	iommu->ops->destroy(iommu);

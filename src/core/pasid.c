@@ -224,9 +224,10 @@ static int pasid_check(struct uiommu_group *group, uint32_t pasid, struct uiommu
 		       struct uiommu_report *report)
 {
 	if (!group || !domain)
-		return report_refuse(report, NULL, -EINVAL, "no group or no domain");
+		return report_no_target(report, group);
 	if (!pasid || pasid >= UIOMMU_MAX_PASIDS)
-		return report_refuse(report, NULL, -EINVAL, "%u is no PASID that can be attached", pasid);
+		return report_refuse(report, NULL, -EINVAL, "PASID %u cannot be attached: valid "
+				     "are 1 to max_pasids - 1 of the group's devices", pasid);
 	if (domain->iommu != group->iommu)
 		return report_refuse(report, NULL, -EINVAL, "the domain belongs to another IOMMU");
 	if (domain == group->iommu->blocking)
@@ -349,9 +350,9 @@ int uiommu_replace_pasid(struct uiommu_group *group, uint32_t pasid, struct uiom
 		return err;
 	if (!handle)
 		return report_refuse(report, NULL, -EINVAL, "no attach handle");
-	err = replace_opts_check(opts);
+	err = replace_opts_check(opts, report);
 	if (err)
-		return report_refuse(report, NULL, err, "options are not valid");
+		return err;
 	lock_take(&group->lock);
 	err = pasid_replace(group, pasid, &change, &plan);
 	lock_drop(&group->lock);

@@ -4,6 +4,7 @@
  * gap and no error, writes a dozen words and formats nothing.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,18 +96,30 @@ int opts_check(const void *opts, size_t size, size_t known)
 	return 0;
 }
 
-int replace_opts_check(const struct uiommu_replace_opts *opts)
+int replace_opts_check(const struct uiommu_replace_opts *opts, struct uiommu_report *report)
 {
 	int err;
 
 	if (!opts)
 		return 0;
 	err = opts_check(opts, opts->size, sizeof(*opts));
+	if (err == -EINVAL)
+		return report_refuse(report, NULL, err, "options: size is %zu, must be sizeof(struct "
+				     "uiommu_replace_opts), %zu", opts->size, sizeof(*opts));
 	if (err)
-		return err;
+		return report_refuse(report, NULL, err, "options: not all 0 behind the %zu bytes that this "
+				     "library knows", sizeof(*opts));
 	if ((unsigned int)opts->worst_gap > UIOMMU_GAP_UNKNOWN)
-		return -EINVAL;
+		return report_refuse(report, NULL, -EINVAL, "options: worst_gap is %d, must be %d "
+				     "(UIOMMU_GAP_NONE) to %d (UIOMMU_GAP_UNKNOWN)", (int)opts->worst_gap,
+				     UIOMMU_GAP_NONE, UIOMMU_GAP_UNKNOWN);
 	if (opts->worst_gap == UIOMMU_GAP_EQUAL && opts->equal_start > opts->equal_last)
-		return -EINVAL;
+		return report_refuse(report, NULL, -EINVAL, "options: equal_start 0x%" PRIx64 " is above "
+				     "equal_last 0x%" PRIx64, opts->equal_start, opts->equal_last);
 	return 0;
+}
+
+int report_no_target(struct uiommu_report *report, const struct uiommu_group *group)
+{
+	return report_refuse(report, NULL, -EINVAL, "no %s: NULL was given", group ? "domain" : "group");
 }

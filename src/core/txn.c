@@ -100,7 +100,8 @@ static int target_check(struct uiommu_ctx *ctx, const struct uiommu_replace_targ
 			struct uiommu_report *report)
 {
 	if (!t->group || !t->domain)
-		return report_refuse(report, NULL, -EINVAL, "target %u has no group or no domain", i);
+		return report_refuse(report, NULL, -EINVAL, "target %u has no %s", i,
+				     t->group ? "domain" : "group");
 	if (t->group->ctx != ctx)
 		return report_refuse(report, NULL, -EINVAL, "group of target %u: another context", i);
 	if (t->domain->iommu != t->group->iommu)
@@ -250,9 +251,9 @@ int uiommu_replace_prepare(struct uiommu_ctx *ctx, const struct uiommu_replace_t
 		*txn = NULL;
 	if (!ctx || !targets || !n || !txn)
 		return report_refuse(report, NULL, -EINVAL, "no context, target or txn");
-	err = replace_opts_check(opts);
+	err = replace_opts_check(opts, report);
 	if (err)
-		return report_refuse(report, NULL, err, "options are not valid");
+		return err;
 	err = targets_check(ctx, targets, n, report);
 	if (err)
 		return err;

@@ -45,7 +45,7 @@ static const char why_last_sync[] = "cached copies from before the change go";
 
 static const char reason_apart[] =
 	"old and new entry both use bits that differ in granules which hardware fetches apart; "
-	"parent swing and scratch tag are not built yet";
+	"this version cannot change those without a gap";
 static const char reason_store[] =
 	"no 16-byte store: old and new entry both use bits that differ in two 8-byte words of one fetch";
 static const char reason_wide[] =

@@ -12,7 +12,7 @@
 
 static const char apart_reason[] = "the domain id and the first-stage pointer lie in different 16-byte units "
 				   "of the PASID entry, and hardware "
-				   "fetches those apart; parent swing and scratch tag are not built yet";
+				   "fetches those apart; this version cannot change both without a gap";
 static const char store_reason[] =
 	"without a 16-byte store the pointer and the domain id of the entry cannot change at once";
 
