@@ -252,6 +252,81 @@ static void no_record_with_fpd(struct world *w)
 	assert_int_equal(w->r.hw->ops->read32(w->r.hw, 0x34) & 2, 2);
 }
 
+/* 6.5.2.3: an invalidation of the tables ends the short way through them. */
+static void no_way_after_an_invalidation(struct world *w)
+{
+	uint64_t table = rig_page(&w->r), other = rig_page(&w->r);
+	static const uint64_t command[3][2] = {
+		{ 2 | 1u << 4, 0 }, { 2 | 2u << 4 | DID << 16, 0 }, { 2 | 3u << 4 | DID << 16, IOVA },
+	};
+
+	for (unsigned int i = 0; i < 4; i++) {
+		put_page(w, table, IOVA + i * PAGE, 3, OUT(i) | 3);
+		put_page(w, other, IOVA + i * PAGE, 3, OUT(8 + i) | 3);
+	}
+	put_pasid(w, 2, false, DID, table);
+	for (unsigned int c = 0; c < 3; c++) {
+		uint64_t *old = rig_word(&w->r, entry(w, table, IOVA, 2, 3));
+		uint64_t *new = rig_word(&w->r, entry(w, other, IOVA, 2, 3)), e = *old;
+
+		for (unsigned int i = 0; i < 3; i++)
+			expect(w, w->port[0], 2, IOVA + i * PAGE, false, OUT(c % 2 * 8 + i));
+		__atomic_store_n(old, *new, __ATOMIC_RELEASE);
+		*new = e;
+		rig_push(&w->r, command[c][0], command[c][1]);
+		assert_true(rig_sync(&w->r));
+		expect(w, w->port[0], 2, IOVA + 3 * PAGE, false, OUT((c + 1) % 2 * 8 + 3));
+		rig_flush(&w->r);
+	}
+}
+
+/* 3.6.2, PWSNP=0: A can not be set, for whoever comes the quick way either. */
+static void no_update_without_pwsnp(struct world *w)
+{
+	uint64_t table = rig_page(&w->r), leaf;
+
+	put_page(w, table, IOVA, 0x27, OUT(0) | 0x67);
+	leaf = put_page(w, table, IOVA + PAGE, 0x27, OUT(1) | 7);
+	put_pasid(w, 2, true, DID, table);
+	*rig_word(&w->r, w->pasids[0] + 64 * 2 + 8) = DID;
+	expect(w, w->port[0], 2, IOVA, false, OUT(0));
+	for (unsigned int i = 0; i < 2; i++)
+		blocked(w, w->port[0], 2, IOVA + PAGE, i, VTD_SFS_9);
+	assert_int_equal(*rig_word(&w->r, leaf) & 0x60, 0);
+}
+
+/* Faults have legacy mode's reasons, whichever way it was learnt that this is the mode. */
+static void reasons_of_legacy_mode(void **state)
+{
+	struct world world = { 0 }, *w = &world;
+	uint64_t root, ctx, table;
+
+	for (unsigned int list = 0; list < 2; list++) {
+		w->list = list;
+		rig_start(&w->r, NULL, false);
+		root = rig_page(&w->r);
+		ctx = rig_page(&w->r);
+		table = rig_page(&w->r);
+		*rig_word(&w->r, root + 16 * (RID >> 8)) = ctx | 1;
+		rig_put(&w->r, ctx + 16 * (RID & 0xFF) + 8, 2 | DID << 8);
+		rig_put(&w->r, ctx + 16 * (RID & 0xFF), table | 1);
+		put_page(w, table, IOVA, 3, OUT(0) | 3);
+		put_page(w, table, IOVA + PAGE, 3, OUT(1) | 1);
+		assert_int_equal(uiommu_port_create(w->r.hw, RID, &w->port[0]), 0);
+		rig_root(&w->r, root);
+		rig_queue_on(&w->r, false);
+		rig_flush(&w->r);
+		rig_te(&w->r, true);
+		expect(w, w->port[0], UIOMMU_NO_PASID, IOVA, false, OUT(0));
+		blocked(w, w->port[0], UIOMMU_NO_PASID, IOVA + PAGE, true, VTD_LGN_2);
+		blocked(w, w->port[0], UIOMMU_NO_PASID, IOVA + 2 * PAGE, false, VTD_LGN_3);
+		uiommu_port_destroy(w->port[0]);
+		assert_int_equal(w->r.misuses, 0);
+		rig_stop(&w->r);
+	}
+	(void)state;
+}
+
 /* ---- in the middle of a list ---- */
 
 static int hook_read(void *opaque, uint64_t off, void *buf, size_t len)
@@ -385,6 +460,8 @@ TEST(two_pasids_of_a_domain_id)
 TEST(two_units)
 TEST(interrupt_range_after_a_request_with_pasid)
 TEST(no_record_with_fpd)
+TEST(no_way_after_an_invalidation)
+TEST(no_update_without_pwsnp)
 
 int main(void)
 {
@@ -395,6 +472,9 @@ int main(void)
 		cmocka_unit_test(test_two_units),
 		cmocka_unit_test(test_interrupt_range_after_a_request_with_pasid),
 		cmocka_unit_test(test_no_record_with_fpd),
+		cmocka_unit_test(test_no_way_after_an_invalidation),
+		cmocka_unit_test(test_no_update_without_pwsnp),
+		cmocka_unit_test(reasons_of_legacy_mode),
 		cmocka_unit_test(page_invalidated_in_mid_list),
 		cmocka_unit_test(entry_changed_in_mid_list),
 		cmocka_unit_test(turned_off_in_mid_list),
