@@ -576,7 +576,7 @@ static void test_default_change(void **state)
 	rig_destroy(&r);
 }
 
-/* A default of the core's making that callers attached elsewhere outlives its group's use, and does not leak. */
+/* A default of the core's making that is attached elsewhere outlives its group's use, and does not leak. */
 static void test_default_attached_elsewhere(void **state)
 {
 	struct uiommu_domain *first;
@@ -596,7 +596,8 @@ static void test_default_attached_elsewhere(void **state)
 			require(!uiommu_attach_pasid(r.group, 1, first, NULL, NULL));
 		}
 		assert_int_equal(uiommu_group_setup_default(r.group, UIOMMU_DEFAULT_PAGING), 0);
-		assert_ptr_equal(by_group ? uiommu_group_domain(other) : uiommu_pasid_domain(r.group, 1), first);
+		assert_ptr_equal(by_group ? uiommu_group_domain(other) : uiommu_pasid_domain(r.group, 1),
+				 first);
 		mock_check(r.iommu);
 		uiommu_group_destroy(other);
 		uiommu_detach_pasid(r.group, 1);
