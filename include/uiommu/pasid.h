@@ -35,6 +35,7 @@ extern "C" {
 struct uiommu_attach_handle {
 	struct uiommu_domain *domain;	/* set by the core before the handle can be found */
 	void *data;			/* the caller's */
+	enum uiommu_domain_type type;	/* of domain; set by the core */
 };
 
 /*

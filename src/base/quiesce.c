@@ -167,6 +167,14 @@ void quiesce_drain_kind(struct quiesce *q, unsigned int kinds)
 	rcu_section_end();
 }
 
+void quiesce_heavy(struct quiesce *q)
+{
+	if (q->asymmetric)
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	else
+		atomic_fetch_add_explicit(&q->online, 0, memory_order_acq_rel);
+}
+
 void quiesce_drain(struct quiesce *q)
 {
 	quiesce_drain_kind(q, ALL_KINDS);

@@ -104,6 +104,20 @@ static inline void agent_holds(struct uiommu_agent *agent, unsigned int kind)
 #endif
 }
 
+/*
+ * Two sides, one much cheaper than the other: of two threads that each store something, pass
+ * their side and load what the other stored, at least one sees the other's store.
+ */
+void quiesce_heavy(struct quiesce *q);
+
+static inline void quiesce_light(struct quiesce *q)
+{
+	if (q->asymmetric)
+		atomic_signal_fence(memory_order_seq_cst);
+	else	/* read-modify-writes of one counter are in one order, and each sees the one before it */
+		atomic_fetch_add_explicit(&q->online, 0, memory_order_acq_rel);
+}
+
 /* By the agent's thread. */
 static inline bool agent_in_batch(struct uiommu_agent *agent)
 {

@@ -108,6 +108,7 @@ int group_set_domain(struct uiommu_group *group, struct core_change *change, str
 	}
 	/* Not freed meanwhile: a failure may have to quarantine it. */
 	atomic_store_explicit(&group->moving_to, to, memory_order_relaxed);
+	domain_taken(to);
 	err = engine_prepare(&run, 1, change->flags, change->opts, plan);
 	if (!err)
 		err = engine_commit(&run, 1, change->flags, plan, change->times);

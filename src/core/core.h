@@ -289,9 +289,23 @@ void core_list_add(struct uiommu_iommu *iommu, struct core_list *list, struct co
 void core_list_del(struct uiommu_iommu *iommu, struct core_list *list, struct core_listed *item);
 
 /* Users of a domain beside the groups on it: defaults, PASIDs, prepared transactions. */
+/*
+ * After a new use was published (moving_to, users): waits while somebody looks whether the domain
+ * can be freed. So uses only become fewer while one looks, and a look that meets none is right.
+ */
+static inline void domain_taken(struct uiommu_domain *domain)
+{
+	struct task_spin spin = { 0 };
+
+	quiesce_light(&domain->iommu->ctx->quiesce);
+	while (__builtin_expect(atomic_load_explicit(&domain->leaving, memory_order_acquire), 0))
+		task_relax(&spin);
+}
+
 static inline void domain_get(struct uiommu_domain *domain)
 {
 	atomic_fetch_add_explicit(&domain->users, 1, memory_order_relaxed);
+	domain_taken(domain);
 }
 
 static inline void domain_put(struct uiommu_domain *domain)
@@ -300,7 +314,7 @@ static inline void domain_put(struct uiommu_domain *domain)
 	atomic_fetch_sub_explicit(&domain->users, 1, memory_order_release);
 }
 
-/* All users, groups among them; walks the IOMMU's groups. */
+/* All users, groups among them; walks the IOMMU's groups, so it may count what moves twice or not at all. */
 unsigned int domain_users(struct uiommu_domain *domain);
 /*
  * The core gives up a default domain of its own making, of which its group has let go. One

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/choice.h"
 #include "base/probe.h"
 #include "core/core.h"
 
@@ -68,6 +69,7 @@ int uiommu_domain_alloc(struct uiommu_iommu *iommu, const struct uiommu_domain_o
 	if (d->type != UIOMMU_DOMAIN_PAGING)
 		d->stage = UIOMMU_STAGE_ANY;
 	atomic_init(&d->users, 0);
+	atomic_init(&d->leaving, false);
 	atomic_init(&d->quarantined, false);
 	d->quarantine_next = NULL;
 	lock_take(&iommu->lock);
@@ -94,9 +96,27 @@ unsigned int domain_users(struct uiommu_domain *domain)
 		struct uiommu_domain *to = atomic_load_explicit(&group->moving_to, memory_order_acquire);
 
 		n += to == domain || atomic_load_explicit(&group->domain, memory_order_acquire) == domain;
+		choice_interleave(CHOICE_CORE);
 	}
 	lock_drop(&iommu->lock);
 	return n;
+}
+
+/*
+ * How many use the domain. If nobody does its flag stays: who takes it all the same uses
+ * what its caller frees. A use that was published before the barrier is seen by the
+ * walk; one that comes later waits until the walk is over.
+ */
+static unsigned int domain_close(struct uiommu_domain *domain)
+{
+	unsigned int users;
+
+	atomic_store_explicit(&domain->leaving, true, memory_order_relaxed);
+	quiesce_heavy(&domain->iommu->ctx->quiesce);
+	users = domain_users(domain);
+	if (users)
+		atomic_store_explicit(&domain->leaving, false, memory_order_release);
+	return users;
 }
 
 /* Nobody attaches it any more. @keep: somebody still may reach it, it stays until the IOMMU ends. */
@@ -131,7 +151,7 @@ int uiommu_domain_free(struct uiommu_domain *domain)
 		ctx_log(iommu->ctx, UIOMMU_LOG_INFO, "the blocking domain is not freed: the IOMMU's own");
 		return -EBUSY;
 	}
-	users = domain_users(domain);
+	users = domain_close(domain);
 	if (users) {
 		ctx_log(iommu->ctx, UIOMMU_LOG_INFO, "domain %" PRIu64 " not freed: %u user%s (groups and "
 			"PASIDs on it, defaults, prepared replacements)", domain->listed.id, users,
@@ -144,7 +164,7 @@ int uiommu_domain_free(struct uiommu_domain *domain)
 
 void domain_drop(struct uiommu_domain *domain)
 {
-	domain_end(domain, domain_users(domain) ||
+	domain_end(domain, domain_close(domain) ||
 			   atomic_load_explicit(&domain->quarantined, memory_order_relaxed));
 }
 

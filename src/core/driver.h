@@ -229,6 +229,7 @@ struct uiommu_domain {
 	enum uiommu_stage stage;
 	struct core_listed listed;
 	_Atomic unsigned int users;		/* beside groups on it: see domain_users() */
+	_Atomic bool leaving;			/* who frees it looks for users: new ones wait */
 	_Atomic bool quarantined;		/* hardware may still reach its tables: never free */
 	struct uiommu_domain *quarantine_next;
 };

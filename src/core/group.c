@@ -129,8 +129,10 @@ bool group_settle(struct uiommu_group *group, struct uiommu_domain *to,
 {
 	struct uiommu_attach_handle *had = atomic_load_explicit(&group->handle, memory_order_relaxed);
 
-	if (handle)
+	if (handle) {
 		handle->domain = to;
+		handle->type = to->type;
+	}
 	rcu_publish(&group->handle, handle);
 	group->blocked = to == group->iommu->blocking && !(flags & CORE_TO_DEFAULT);
 	/* Pairs with domain_users(): what was done with the old one came before. */

@@ -31,7 +31,8 @@ static struct uiommu_attach_handle *find_handle(struct uiommu_group *group, uint
 {
 	struct core_pasid *p;
 
-	if (pasid == UIOMMU_NO_PASID)
+	/* PASID 0 is never attached: requests with it go where those without a PASID go. */
+	if (pasid == UIOMMU_NO_PASID || !pasid)
 		return rcu_read(&group->handle);
 	p = pasid_find(group, pasid);
 	choice_interleave(CHOICE_CORE);
@@ -87,7 +88,9 @@ int uiommu_attach_handle_get(struct uiommu_group *group, uint32_t pasid, int typ
 	*handle = NULL;
 	rcu_section_begin();
 	h = find_handle(group, pasid);
-	if (h && type >= 0 && h->domain->type != (enum uiommu_domain_type)type) {
+	choice_interleave(CHOICE_CORE);
+	/* The domain may be gone already, the handle not before the section ends. */
+	if (h && type >= 0 && h->type != (enum uiommu_domain_type)type) {
 		err = -EBUSY;
 	} else if (h) {
 		*handle = h;

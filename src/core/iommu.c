@@ -30,6 +30,7 @@ int iommu_register(struct uiommu_iommu *iommu, struct uiommu_ctx *ctx, const str
 	iommu->blocking->iommu = iommu;
 	iommu->blocking->type = UIOMMU_DOMAIN_BLOCKED;
 	iommu->blocking->stage = UIOMMU_STAGE_ANY;
+	atomic_init(&iommu->blocking->leaving, false);
 	iommu->blocking->listed = (struct core_listed){ .id = 0 };
 	return 0;
 }

@@ -189,8 +189,10 @@ bool pasid_settle(struct core_pasid *p, struct uiommu_domain *to, struct uiommu_
 	struct uiommu_attach_handle *had = atomic_load_explicit(&p->handle, memory_order_relaxed);
 	struct uiommu_domain *old = p->domain;
 
-	if (handle)
+	if (handle) {
 		handle->domain = to;
+		handle->type = to->type;
+	}
 	rcu_publish(&p->handle, handle);
 	p->domain = to;
 	domain_put(old);

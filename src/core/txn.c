@@ -362,7 +362,7 @@ static int txn_commit(struct uiommu_txn *txn, bool times, bool *grace)
 		else
 			domain_put(part->domain);
 		PROBE6(replace, part->group, part->domain, err, txn->plan.gap, txn->plan.strategy,
-		       part->pasid);
+		       part->number);
 	}
 	return err;
 }
