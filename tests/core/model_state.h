@@ -83,7 +83,7 @@ static inline uint32_t r_rids(const struct rules *r, int rid)
 
 static inline bool r_is(const struct rules *r, int d, enum uiommu_default type)
 {
-	return d && r->type[d] ==
+	return d > 0 && r->type[d] ==
 			    (type == UIOMMU_DEFAULT_IDENTITY ? UIOMMU_DOMAIN_IDENTITY : UIOMMU_DOMAIN_PAGING);
 }
 
