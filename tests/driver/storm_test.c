@@ -21,6 +21,7 @@
 
 #include "base/choice.h"
 #include "base/rcu.h"
+#include "base/sanitize.h"
 #include "base/task.h"
 #include "update/mutant.h"
 
@@ -30,7 +31,7 @@
 #define REMAPS 100
 #define MOVES 8
 #define MAPS 60 /* then the mapper rests: the adversary may starve who waits for its lock */
-#define SEEDS 150
+#define SEEDS (BUILD_TSAN ? 40 : 150)
 #define MUTANT_SEEDS 400
 #define SABOTAGES 20
 #else

@@ -19,7 +19,7 @@
 #include "pci/mock.h"
 
 #ifdef UIOMMU_STEERED
-#define SEEDS 25
+#define SEEDS (BUILD_TSAN ? 10 : 25)
 #define SWITCHES 60
 #else
 #define SEEDS 2
