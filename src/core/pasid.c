@@ -118,7 +118,6 @@ static int pasid_make(struct uiommu_group *group, uint32_t pasid, unsigned int n
 	p->slots = alloc_zeroed(alloc, n, sizeof(struct core_slot *));
 	if (!p->atts || !p->slots)
 		goto free_pasid;
-	err = 0;
 	for (struct uiommu_device *dev = group->devices; dev; dev = dev->next) {
 		if (!dev->max_pasids)
 			continue;
