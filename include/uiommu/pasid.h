@@ -114,7 +114,7 @@ UIOMMU_API int uiommu_replace_group_handle(struct uiommu_group *group, struct ui
 
 /*
  * uiommu_attach_handle_get - the handle of an attachment
- * @pasid: UIOMMU_NO_PASID: of the group itself
+ * @pasid: UIOMMU_NO_PASID, or 0, which is never attached: of the group itself
  * @type: of the domain that the handle must belong to; a negative number: any
  *
  * Takes no lock. The handle stays valid as long as the caller sees to it that nobody

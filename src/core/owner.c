@@ -43,42 +43,15 @@ static int release(struct uiommu_group *group)
 	return 0;
 }
 
-int uiommu_group_claim_dma_owner(struct uiommu_group *group, const void *owner)
+/* @shared: the owner that the group has may claim again. */
+static int group_claim(struct uiommu_group *group, const void *owner, bool shared)
 {
-	int err;
-
-	if (!group || !owner)
-		return -EINVAL;
-	lock_take(&group->lock);
-	err = group->owner_count ? -EPERM : claim(group, owner);
-	lock_drop(&group->lock);
-	return err;
-}
-
-int uiommu_group_release_dma_owner(struct uiommu_group *group)
-{
-	int err;
-
-	if (!group)
-		return -EINVAL;
-	lock_take(&group->lock);
-	err = group->owner ? release(group) : -EINVAL;
-	lock_drop(&group->lock);
-	return err;
-}
-
-int uiommu_device_claim_dma_owner(struct uiommu_device *dev, const void *owner)
-{
-	struct uiommu_group *group;
 	int err = 0;
 
-	if (!dev || !owner)
-		return -EINVAL;
-	group = dev->group;
 	lock_take(&group->lock);
 	if (!group->owner_count)
 		err = claim(group, owner);
-	else if (group->owner != owner)
+	else if (!shared || group->owner != owner)
 		err = -EPERM;
 	else
 		group->owner_count++;
@@ -86,23 +59,40 @@ int uiommu_device_claim_dma_owner(struct uiommu_device *dev, const void *owner)
 	return err;
 }
 
-int uiommu_device_release_dma_owner(struct uiommu_device *dev)
+/* @shared: one claim, else all. */
+static int group_release(struct uiommu_group *group, bool shared)
 {
-	struct uiommu_group *group;
 	int err = 0;
 
-	if (!dev)
-		return -EINVAL;
-	group = dev->group;
 	lock_take(&group->lock);
 	if (!group->owner)
 		err = -EINVAL;
-	else if (group->owner_count > 1)
+	else if (shared && group->owner_count > 1)
 		group->owner_count--;
 	else
 		err = release(group);
 	lock_drop(&group->lock);
 	return err;
+}
+
+int uiommu_group_claim_dma_owner(struct uiommu_group *group, const void *owner)
+{
+	return group && owner ? group_claim(group, owner, false) : -EINVAL;
+}
+
+int uiommu_group_release_dma_owner(struct uiommu_group *group)
+{
+	return group ? group_release(group, false) : -EINVAL;
+}
+
+int uiommu_device_claim_dma_owner(struct uiommu_device *dev, const void *owner)
+{
+	return dev && owner ? group_claim(dev->group, owner, true) : -EINVAL;
+}
+
+int uiommu_device_release_dma_owner(struct uiommu_device *dev)
+{
+	return dev ? group_release(dev->group, true) : -EINVAL;
 }
 
 bool uiommu_group_dma_owner_claimed(struct uiommu_group *group)

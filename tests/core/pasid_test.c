@@ -435,6 +435,22 @@ static void test_all_pasids(void **state)
 	rig_destroy(&r);
 }
 
+/* Requests with PASID 0 go where those without a PASID go, and so do their faults. */
+static void test_fault_with_pasid_0(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_create(&r, 1);
+	require(!uiommu_attach_group_handle(r.group, r.domain[1], &r.handle[0], NULL));
+	require(!uiommu_attach_pasid(r.group, 1, r.domain[2], &r.handle[1], NULL));
+	assert_ptr_equal(rig_fault(&r, 0, NO_PASID), &r.handle[0]);
+	assert_ptr_equal(rig_fault(&r, 0, 0), &r.handle[0]);
+	assert_ptr_equal(rig_fault(&r, 0, 1), &r.handle[1]);
+	assert_null(rig_fault(&r, 0, 2));
+	rig_destroy(&r);
+}
+
 /* The calls that name a device do the group's. */
 static void test_by_device(void **state)
 {
@@ -473,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_targets),		cmocka_unit_test(test_transaction),
 		cmocka_unit_test(test_cancel),		cmocka_unit_test(test_demand),
 		cmocka_unit_test(test_all_pasids),	cmocka_unit_test(test_by_device),
+		cmocka_unit_test(test_fault_with_pasid_0),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
